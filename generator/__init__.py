@@ -1,0 +1,3 @@
+"""llmflake: one deployment spec becomes a Nix flake that serves large language models."""
+
+__version__ = "0.1.0"

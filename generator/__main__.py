@@ -1,0 +1,5 @@
+"""``python -m generator`` is ``llmflake``."""
+
+from generator.cli import main
+
+main()

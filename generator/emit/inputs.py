@@ -1,0 +1,111 @@
+"""The inputs of a generated flake: what flake.nix declares and what flake.lock pins, from one table, so they agree."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from generator import catalog
+from generator.errors import Location, OutputError, Problem
+
+_PINS = Path(catalog.__file__).resolve().parent / "pins.json"
+_STRIX_HALO = "nix-strix-halo"
+
+
+@cache
+def _pins() -> dict[str, Any]:
+    inputs: dict[str, Any] = json.loads(_PINS.read_text(encoding="utf-8"))["inputs"]
+    return inputs
+
+
+def input_names(*, strix_halo: bool) -> list[str]:
+    """Return the names of the inputs; nix-strix-halo only where a service takes its vLLM from there."""
+    return [name for name in _pins() if strix_halo or name != _STRIX_HALO]
+
+
+def declarations(names: list[str]) -> dict[str, Any]:
+    """Return the ``inputs`` of flake.nix: a URL each, and ``follows`` so that there is one nixpkgs and one of each."""
+    declared: dict[str, Any] = {}
+    for name in names:
+        entry: dict[str, Any] = {"url": _url(_pins()[name]["original"])}
+        follows = _pins()[name]["follows"]
+        if follows:
+            entry["inputs"] = {inner: {"follows": "nixpkgs" if inner == "nixpkgs-lib" else inner} for inner in follows}
+        declared[name] = entry
+    return declared
+
+
+def lock(names: list[str]) -> dict[str, Any]:
+    """Return flake.lock (version 7) for the same inputs."""
+    nodes: dict[str, Any] = {}
+    for name in names:
+        pin = _pins()[name]
+        node: dict[str, Any] = {"locked": pin["locked"], "original": pin["original"]}
+        inputs = {inner: ["nixpkgs" if inner == "nixpkgs-lib" else inner] for inner in pin["follows"]}
+        # This flake keeps its own nixpkgs: with ours, nothing that its binary cache holds would be the same.
+        inputs.update({inner: _below(name, to) for inner, to in pin.get("inputs", {}).items()})
+        nodes[name] = {"inputs": inputs, **node} if inputs else node
+        for inner, own in pin.get("nodes", {}).items():
+            moved = dict(own)
+            if "inputs" in own:
+                moved["inputs"] = {key: _below(name, to) for key, to in own["inputs"].items()}
+            nodes[f"{name}/{inner}"] = moved
+    nodes["root"] = {"inputs": {name: name for name in names}}
+    return {"nodes": {name: nodes[name] for name in sorted(nodes)}, "root": "root", "version": 7}
+
+
+def lock_text(wanted: dict[str, Any], existing: str | None, path: str) -> str:
+    """Return the text of flake.lock: inputs that are locked already stay as they are, and so do their hashes.
+
+    Pins belong to the flake's owner once they are there: ``nix flake update`` changes them, generating again does not.
+    Raises OutputError when the existing lock cannot be read.
+    """
+    merged = wanted
+    if existing is not None:
+        old = _parse(existing, path)
+        kept = {
+            name: old["nodes"][name]
+            for name in wanted["nodes"]["root"]["inputs"]
+            if old["nodes"]["root"]["inputs"].get(name) == name and name in old["nodes"]
+        }
+        if set(kept) == set(wanted["nodes"]["root"]["inputs"]) == set(old["nodes"]["root"]["inputs"]):
+            return existing
+        nodes = {
+            **wanted["nodes"],
+            **{name: node for name, node in old["nodes"].items() if _belongs(name, kept)},
+        }
+        merged = {**wanted, "nodes": {name: nodes[name] for name in sorted(nodes)}}
+    return json.dumps(merged, indent=2, ensure_ascii=False) + "\n"
+
+
+def _belongs(node: str, kept: dict[str, Any]) -> bool:
+    return node in kept or any(node.startswith(f"{name}/") for name in kept)
+
+
+def _parse(text: str, path: str) -> dict[str, Any]:
+    try:
+        old: dict[str, Any] = json.loads(text)
+        old["nodes"]["root"]["inputs"].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OutputError(
+            (Problem(Location(path), "", "this is not a lock file of Nix", "delete it, and generate again"),)
+        ) from error
+    return old
+
+
+def _below(name: str, to: str | list[str]) -> str | list[str]:
+    """Return a reference of another flake's lock as one of ours: nodes are renamed, paths start at our root."""
+    return f"{name}/{to}" if isinstance(to, str) else [name, *to]
+
+
+def _url(original: dict[str, Any]) -> str:
+    match original:
+        case {"type": "github", "owner": owner, "repo": repo, **rest}:
+            return "/".join([f"github:{owner}", repo, *([rest["ref"]] if "ref" in rest else [])])
+        case {"type": "git", "url": url, "ref": ref}:
+            return f"git+{url}?ref={ref}" + ("&shallow=1" if original.get("shallow") else "")
+        case {"type": "tarball", "url": url}:
+            return str(url)
+    raise ValueError(f"pins.json: no URL for {original}")

@@ -1,0 +1,112 @@
+"""RUNBOOK.md: the phases of a deployment with this deployment's values, each command as it is to be typed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from generator.spec.load import Spec
+    from generator.spec.model import Machine, Service
+
+_MARKER = "<!-- Managed by llmflake: generated; change the spec and generate again. -->"
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - where to ask, not where to listen
+
+
+def runbook(spec: Spec) -> str:
+    """Return the text of RUNBOOK.md."""
+    lines = [_MARKER, f"# Runbook of {spec.deployment.clan.name}", ""]
+    for machine in spec.deployment.machines.values():
+        lines += _machine(machine, spec.placement.services_on[machine.name], spec)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _block(*commands: str) -> list[str]:
+    return ["```console", *(f"$ {command}" for command in commands), "```", ""]
+
+
+def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Iterator[str]:
+    target = machine.target_host or machine.name
+    login = shlex.join(["ssh", *_ssh_target(target)])
+    yield from (f"## {machine.name}", "", "### 1. Prepare", "")
+    yield from (
+        "Once: let clan describe the machine's disks and devices, or put `hardware-configuration.nix` or",
+        f"`disko.nix` into `machines/{machine.name}/`. What is yours goes into `machines/{machine.name}/local.nix`.",
+        "Flakes see only what git knows.",
+        "",
+    )
+    yield from _block(
+        shlex.join(["clan", "machines", "update-hardware-config", machine.name]),
+        "git add .",
+        "nix flake check",
+    )
+    yield from ("### 2. Deploy", "")
+    yield from _block(shlex.join(["clan", "machines", "update", machine.name]))
+    if machine.gtt_mib is not None or machine.kernel.package is not None:
+        yield from ("The kernel and its parameters take effect after a reboot.", "")
+        yield from _block(f"{login} reboot")
+    yield from ("### 3. Verify", "")
+    yield from _system(machine, login)
+    for service in services:
+        yield from _service(service, login, spec)
+    yield from _rollback(machine, services, login, target)
+
+
+def _ssh_target(target: str) -> list[str]:
+    """Split ``user@host:port`` into ssh's arguments."""
+    host, separator, port = target.rpartition(":")
+    return ["-p", port, host] if separator and port.isdigit() else [target]
+
+
+def _system(machine: Machine, login: str) -> Iterator[str]:
+    if machine.kernel.minimum is not None:
+        yield from (f"The kernel is {machine.kernel.minimum} or newer:", "")
+        yield from _block(f"{login} uname -r")
+    if machine.gtt_mib is not None:
+        yield from (f"The GPU may take {machine.gtt_mib * 1024 * 1024} bytes ({machine.gtt_mib} MiB):", "")
+        yield from _block(f"{login} 'cat /sys/class/drm/card*/device/mem_info_gtt_total'")
+    if machine.hardware is not None and machine.hardware.accelerator == "rocm":
+        yield from (f"ROCm sees {machine.hardware.target}:", "")
+        yield from _block(f"{login} rocminfo", f"{login} rocm-smi")
+    if machine.hardware is not None and machine.hardware.accelerator == "cuda":
+        yield from ("The driver sees the GPU:", "")
+        yield from _block(f"{login} nvidia-smi")
+
+
+def _service(service: Service, login: str, spec: Spec) -> Iterator[str]:
+    model = spec.deployment.models.get(service.model or "")
+    yield from (f"`{service.name}` ({service.engine}) loads; a large model takes minutes:", "")
+    commands = [f"{login} journalctl -u {service.unit} -f"]
+    if model is not None:
+        commands.insert(0, f"{login} journalctl -u llm-model-{model.name} -f")
+    if not service.start_on_boot:
+        commands.insert(0, f"{login} systemctl start {service.unit}")
+    yield from _block(*commands)
+    name = (model.served_name or model.repository) if model is not None else next(iter(service.models), None)
+    if name is None:
+        return
+    body = json.dumps({"model": name, "messages": [{"role": "user", "content": "What is 2+2?"}]}, ensure_ascii=False)
+    host = _ANYWHERE.get(service.host, f"[{service.host}]" if ":" in service.host else service.host)
+    ask = [
+        *("curl", "--silent", "--header", "Content-Type: application/json", "--data", body),
+        f"http://{host}:{service.port}/v1/chat/completions",
+    ]
+    yield from ("It answers, and the answer holds 4. Loading is not health: only an answer is.", "")
+    yield from _block(f"{login} {shlex.quote(shlex.join(ask))}")
+
+
+def _rollback(machine: Machine, services: tuple[Service, ...], login: str, target: str) -> Iterator[str]:
+    yield from ("### 4. Roll back", "", "Stop the service:", "")
+    for service in services:
+        yield from _block(f"{login} systemctl stop {service.unit}")
+    yield from ('Serve with Ollama instead: set `engine = "ollama"` and `models` in the spec, generate, deploy.', "")
+    yield from ("Go back to the configuration before:", "")
+    yield from _block("git revert HEAD", shlex.join(["clan", "machines", "update", machine.name]))
+    yield from (
+        f"Or switch {target} itself back; if it does not boot, choose the generation before in its boot menu:",
+        "",
+    )
+    yield from _block(f"{login} nixos-rebuild switch --rollback")

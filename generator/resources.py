@@ -1,0 +1,34 @@
+"""Where the files are that travel with the program: the static Nix tier, its tests, the schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def _root() -> Path:
+    """Return the folder that holds ``nix/``, ``tests/nix/`` and ``schema/``: inside a wheel, or the repository."""
+    packaged = _PACKAGE / "_static"
+    return packaged if packaged.is_dir() else _PACKAGE.parent
+
+
+def schema_path() -> Path:
+    """Return the path of the deployment spec's JSON Schema."""
+    return _root() / "schema" / "deployment.schema.json"
+
+
+def release_data(name: str) -> Path:
+    """Return the path of a data file that Nix and Python both read (``nix/data``)."""
+    return _root() / "nix" / "data" / name
+
+
+def static_files() -> dict[str, str]:
+    """Return the static tier as ``{path in the generated flake: text}``, sorted by path."""
+    root = _root()
+    found = {}
+    for folder in ("nix", "tests/nix"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.is_file() and path.suffix in {".nix", ".toml", ".md"}:
+                found[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
+    return found

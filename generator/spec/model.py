@@ -1,0 +1,245 @@
+"""The deployment as frozen dataclasses: what the spec says, defaults filled, references still names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from generator.catalog.load import HardwareRecord, hardware
+
+
+@dataclass(frozen=True, slots=True)
+class Clan:
+    """The clan that the machines belong to."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A machine's kernel: nixpkgs name, oldest accepted version, further parameters."""
+
+    package: str | None
+    minimum: str | None
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A NixOS machine. ``hardware`` is None when the catalog does not know ``hardware_name``."""
+
+    name: str
+    hardware_name: str | None
+    hardware: HardwareRecord | None
+    system: str
+    state_version: str | None
+    target_host: str | None
+    tags: tuple[str, ...]
+    ssh_keys: tuple[str, ...]
+    gtt_mib: int | None
+    gttsize_parameter: bool
+    iommu: str
+    kernel: Kernel
+    udev_rules: bool
+    rocm_environment: dict[str, str]
+
+    @property
+    def gpu_memory_mib(self) -> int | None:
+        """MiB that the GPU can use: the GTT limit of a unified memory, half of it where none is set, else its own."""
+        if self.hardware is None or self.hardware.accelerator == "cpu":
+            return None
+        if not self.hardware.unified or self.hardware.accelerator == "cuda":
+            return self.hardware.memory_mib
+        return self.gtt_mib if self.gtt_mib is not None else self.hardware.memory_mib // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Files of one repository at one commit."""
+
+    name: str
+    repository: str
+    revision: str
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    file: str | None
+    served_name: str | None
+    format: str
+    quantisation: str | None
+    size_gib: float | None
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """How a service's container is run; None where the engine's own holds."""
+
+    runtime: str
+    image: str | None
+    command: tuple[str, ...] | None
+    port: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An inference server; ``flags`` are the fields of its engine's table, by their names in the spec."""
+
+    name: str
+    engine: str
+    runtime: str
+    machines: tuple[str, ...]
+    tags: tuple[str, ...]
+    model: str | None
+    models: tuple[str, ...]
+    host: str
+    port: int
+    firewall_interfaces: tuple[str, ...]
+    start_on_boot: bool
+    gpu: bool
+    container: Container
+    version: str | None
+    package: str
+    unit: str
+    conflicts: tuple[str, ...]
+    extra_args: tuple[str, ...]
+    allow_unknown_flags: bool
+    extra_env: dict[str, str]
+    flags: dict[str, Any]
+    other_tables: tuple[str, ...]  # tables of engines that this service does not have
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Everything that one spec file says."""
+
+    clan: Clan
+    machines: dict[str, Machine]
+    models: dict[str, Model]
+    services: dict[str, Service]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Which machines run a service, and which services run on a machine, each sorted by name."""
+
+    machines_of: dict[str, tuple[Machine, ...]]
+    services_on: dict[str, tuple[Service, ...]]
+
+
+def place(deployment: Deployment) -> Placement:
+    """Say where services run: on machines that they name, and on those that have one of their tags.
+
+    clan gives every machine the tags all and nixos.
+    """
+    by_tag: dict[str, list[str]] = {"all": list(deployment.machines), "nixos": list(deployment.machines)}
+    for machine in deployment.machines.values():
+        for tag in machine.tags:
+            by_tag.setdefault(tag, []).append(machine.name)
+    machines_of = {}
+    services_on: dict[str, list[Service]] = {name: [] for name in deployment.machines}
+    for service in deployment.services.values():
+        names = {name for name in service.machines if name in deployment.machines}
+        names.update(name for tag in service.tags for name in by_tag.get(tag, ()))
+        machines_of[service.name] = tuple(deployment.machines[name] for name in sorted(names))
+        for name in names:
+            services_on[name].append(service)
+    return Placement(machines_of, {name: tuple(services) for name, services in services_on.items()})
+
+
+PORTS = {"vllm": 8000, "llamacpp": 8080, "ollama": 11434, "openai-compatible": 8000}
+RUNTIMES = {"vllm": "container", "llamacpp": "native", "ollama": "native", "openai-compatible": "container"}
+_UNITS = {"vllm": "vllm", "llamacpp": "llama-cpp", "ollama": "ollama"}
+
+
+def _machine(name: str, data: dict[str, Any]) -> Machine:
+    named = data["hardware"] if isinstance(data["hardware"], str) else None
+    kernel = data.get("kernel", {})
+    return Machine(
+        name=name,
+        hardware_name=named,
+        hardware=hardware().get(named) if named else _inline_hardware(data["hardware"]),
+        system=data.get("system", "x86_64-linux"),
+        state_version=data.get("state_version"),
+        target_host=data.get("target_host"),
+        tags=tuple(data.get("tags", ())),
+        ssh_keys=tuple(data.get("ssh_keys", ())),
+        gtt_mib=data.get("gtt_mib"),
+        gttsize_parameter=data.get("gttsize_parameter", False),
+        iommu=data.get("iommu", "default"),
+        kernel=Kernel(kernel.get("package"), kernel.get("minimum"), tuple(kernel.get("parameters", ()))),
+        udev_rules=data.get("udev_rules", True),
+        rocm_environment=dict(data.get("rocm_environment", {})),
+    )
+
+
+def _inline_hardware(data: dict[str, Any]) -> HardwareRecord:
+    return HardwareRecord(
+        accelerator=data["accelerator"],
+        target=data.get("target"),
+        memory_mib=data["memory_mib"],
+        unified=data.get("unified", False),
+        render_node=data.get("render_node", "/dev/dri/renderD128"),
+    )
+
+
+def _model(name: str, data: dict[str, Any]) -> Model:
+    return Model(
+        name=name,
+        repository=data["repository"],
+        revision=data["revision"],
+        include=tuple(data.get("include", ())),
+        exclude=tuple(data.get("exclude", ())),
+        file=data.get("file"),
+        served_name=data.get("served_name"),
+        format=data["format"],
+        quantisation=data.get("quantisation"),
+        size_gib=data.get("size_gib"),
+        directory=data.get("directory", f"/var/lib/llm/models/{name}"),
+    )
+
+
+def _service(name: str, data: dict[str, Any]) -> Service:
+    engine = data["engine"]
+    container = data.get("container", {})
+    command = container.get("command")
+    return Service(
+        name=name,
+        engine=engine,
+        runtime=data.get("runtime", RUNTIMES[engine]),
+        machines=tuple(data.get("machines", ())),
+        tags=tuple(data.get("tags", ())),
+        model=data.get("model"),
+        models=tuple(data.get("models", ())),
+        host=data.get("host", "127.0.0.1"),
+        port=data.get("port", PORTS[engine]),
+        firewall_interfaces=tuple(data.get("firewall_interfaces", ())),
+        start_on_boot=data.get("start_on_boot", True),
+        gpu=data.get("gpu", True),
+        container=Container(
+            container.get("runtime", "podman"),
+            container.get("image"),
+            None if command is None else tuple(command),
+            container.get("port"),
+        ),
+        version=data.get("version"),
+        package=data.get("package", "nixpkgs"),
+        unit=data.get("unit", _UNITS.get(engine, name)),
+        conflicts=tuple(data.get("conflicts", ())),
+        extra_args=tuple(data.get("extra_args", ())),
+        allow_unknown_flags=data.get("allow_unknown_flags", False),
+        extra_env=dict(data.get("extra_env", {})),
+        flags=dict(data.get(engine, {})),
+        other_tables=tuple(table for table in ("vllm", "llamacpp") if table in data and table != engine),
+    )
+
+
+def build(data: dict[str, Any]) -> Deployment:
+    """Build the deployment from data that satisfies the schema."""
+    clan = data["clan"]
+    return Deployment(
+        clan=Clan(clan["name"], clan.get("description", "")),
+        machines={name: _machine(name, entry) for name, entry in sorted(data["machines"].items())},
+        models={name: _model(name, entry) for name, entry in sorted(data.get("models", {}).items())},
+        services={name: _service(name, entry) for name, entry in sorted(data["services"].items())},
+    )

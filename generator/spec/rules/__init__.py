@@ -1,0 +1,28 @@
+"""What a schema cannot say: one file a subject, each a function from the deployment to findings; all pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from generator.spec.rules import engines, flags, hardware, memory, placement, references, secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from generator.spec.rules.finding import Context, Finding
+
+_RULES = (
+    references.check,
+    placement.check,
+    hardware.check,
+    engines.check,
+    flags.check,
+    memory.check,
+    secrets.check,
+)
+
+
+def check(context: Context) -> Iterator[Finding]:
+    """Yield everything that is wrong with a deployment that satisfies the schema."""
+    for rule in _RULES:
+        yield from rule(context)

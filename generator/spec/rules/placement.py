@@ -1,0 +1,94 @@
+"""Things of which a machine has one each: ports, unit names, the container runtime, a model's directory."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING
+
+from generator.spec.rules.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from generator.spec.model import Deployment, Service
+    from generator.spec.rules.finding import Context
+
+_SSH_PORT = 22
+# Units that a machine already has, or that this project makes: a service of the same name would replace them.
+_TAKEN_UNITS = frozenset(
+    {"dbus", "docker", "firewall", "logrotate", "network", "nix-daemon", "nscd", "podman", "polkit", "sshd"}
+)
+_TAKEN_PREFIXES = ("systemd-", "llm-model-", "ollama-", "podman-", "docker-", "nixos-", "getty", "network-")
+
+
+def take_turns(first: Service, second: Service) -> bool:
+    """Return whether two services never run at the same time, because one names the other in ``conflicts``."""
+    return second.name in first.conflicts or first.name in second.conflicts
+
+
+def check(context: Context) -> Iterator[Finding]:
+    """Yield what two services of one machine, or two models, cannot share."""
+    deployment = context.deployment
+    yield from _directories(deployment)
+    for service in deployment.services.values():
+        if service.unit in _TAKEN_UNITS or service.unit.startswith(_TAKEN_PREFIXES):
+            yield Finding(
+                ("services", service.name),
+                f"{service.unit}.service is a unit of the system",
+                f'rename the service, or set unit = "llm-{service.name}"',
+                key=True,
+            )
+        if service.port == _SSH_PORT:
+            yield Finding(("services", service.name, "port"), "port 22 is sshd's", "choose another port")
+    for machine, services in context.placement.services_on.items():
+        yield from _on_machine(machine, services)
+
+
+def _on_machine(machine: str, services: tuple[Service, ...]) -> Iterator[Finding]:
+    ports: dict[int, list[Service]] = defaultdict(list)
+    units: dict[str, list[Service]] = defaultdict(list)
+    for service in services:
+        ports[service.port].append(service)
+        units[service.unit].append(service)
+    for port, sharing in ports.items():
+        for first, second in combinations(sharing, 2):
+            if not take_turns(first, second):
+                yield Finding(
+                    ("services", second.name, "port"),
+                    f'service "{first.name}" has port {port} on {machine} already',
+                    "give one of them another port",
+                )
+                break
+    for unit, sharing in units.items():
+        for first, second in pairwise(sharing):
+            yield Finding(
+                ("services", second.name, "unit"),
+                f'service "{first.name}" is {unit}.service on {machine} already',
+                "an Ollama server is one a machine: put the models into one service"
+                if unit == "ollama"
+                else f'set unit = "{second.name}"',
+            )
+    containers = [service for service in services if service.runtime == "container"]
+    for service in containers[1:]:
+        if service.container.runtime != containers[0].container.runtime:
+            yield Finding(
+                ("services", service.name, "container", "runtime"),
+                f'service "{containers[0].name}" runs in {containers[0].container.runtime} on {machine}',
+                f'set runtime = "{containers[0].container.runtime}" in both',
+            )
+
+
+def _directories(deployment: Deployment) -> Iterator[Finding]:
+    owners: dict[str, str] = {}
+    for model in deployment.models.values():
+        here = ("models", model.name, "directory")
+        if any(part in {".", ".."} for part in model.directory.split("/")):
+            yield Finding(here, f'"{model.directory}" leaves its place by "." or ".."', "write the directory plainly")
+        elif model.directory in owners:
+            yield Finding(
+                here,
+                f'model "{owners[model.directory]}" has {model.directory} already',
+                "give each model its own directory",
+            )
+        owners.setdefault(model.directory, model.name)

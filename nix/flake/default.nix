@@ -1,0 +1,67 @@
+# Managed by llmflake: the static tier, copied unchanged into every generated flake.
+/**
+  The outputs of a generated flake.
+
+  Type: { inputs, root } -> attrs
+  - root: the flake's directory, which holds deployment.json and machines/
+*/
+{ inputs, root }:
+let
+  inherit (inputs) self nixpkgs clan-core;
+  inherit (nixpkgs) lib;
+  pure = import ../lib;
+  file = root + "/deployment.json";
+  deployment = lib.importJSON file;
+
+  clan = clan-core.lib.clan {
+    inherit self;
+    meta.name = deployment.clan.name;
+    specialArgs = { inherit inputs; };
+    modules.llm = ../services/llm;
+    # The location makes errors name the file.
+    inventory = lib.setDefaultModuleLocation file (pure.deployment.inventory deployment);
+  };
+
+  systems = lib.unique (lib.mapAttrsToList (_: machine: machine.system) deployment.machines);
+  machinesOf = system: lib.filterAttrs (_: machine: machine.system == system) deployment.machines;
+  toplevel = name: clan.config.nixosConfigurations.${name}.config.system.build.toplevel;
+  overlayFor =
+    machine:
+    import ../overlays/vllm.nix {
+      inherit (machine.host.hardware) accelerator target;
+      strixHalo = inputs.nix-strix-halo or null;
+    };
+in
+{
+  clan = clan.config;
+  inherit (clan.config) clanInternals nixosConfigurations;
+
+  nixosModules = lib.mapAttrs (name: machine: {
+    imports = [ ../modules ];
+    llmflake = {
+      host = machine.host // {
+        tune = true;
+      };
+      servers = pure.deployment.serversOn deployment name;
+      strixHalo = inputs.nix-strix-halo or null;
+    };
+  }) deployment.machines;
+
+  overlays = lib.mapAttrs (_: overlayFor) deployment.machines // {
+    default = overlayFor (lib.head (lib.attrValues deployment.machines));
+  };
+
+  packages = lib.genAttrs systems (system: lib.mapAttrs (name: _: toplevel name) (machinesOf system));
+
+  checks = lib.genAttrs systems (
+    system:
+    import ./checks.nix {
+      inherit lib deployment;
+      pkgs = nixpkgs.legacyPackages.${system};
+      machines = lib.mapAttrs (name: _: clan.config.nixosConfigurations.${name}.config) (machinesOf system);
+    }
+  );
+
+  # For nix-unit: nix run nixpkgs#nix-unit -- --flake .#tests
+  tests = import ../../tests/nix;
+}

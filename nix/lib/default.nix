@@ -1,0 +1,27 @@
+# Managed by llmflake: the static tier, copied unchanged into every generated flake.
+/**
+  The pure core: functions from plain attribute sets to plain attribute sets, on `builtins` alone. No nixpkgs `lib`,
+  no `pkgs`: every function runs under any Nix without a single input.
+
+  One file is one concept; each receives the whole library (`lib`) and returns its own functions.
+*/
+let
+  modules = {
+    args = ./args.nix;
+    client = ./client.nix;
+    container = ./container.nix;
+    deployment = ./deployment.nix;
+    environment = ./environment.nix;
+    images = ./images.nix;
+    kernel = ./kernel.nix;
+    llama-args = ./llama-args.nix;
+    releases = ./releases.nix;
+    server = ./server.nix;
+    udev = ./udev.nix;
+    unit = ./unit.nix;
+    vllm-args = ./vllm-args.nix;
+    weights = ./weights.nix;
+  };
+  lib = builtins.mapAttrs (_: path: import path lib) modules;
+in
+lib

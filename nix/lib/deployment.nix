@@ -1,0 +1,70 @@
+# Managed by llmflake: the static tier, copied unchanged into every generated flake.
+_:
+let
+  inherit (builtins)
+    attrNames
+    elem
+    filter
+    listToAttrs
+    mapAttrs
+    ;
+  filterAttrs =
+    keep: set:
+    listToAttrs (
+      map (name: {
+        inherit name;
+        value = set.${name};
+      }) (filter (name: keep set.${name}) (attrNames set))
+    );
+  runsOn =
+    deployment: machine: service:
+    elem machine service.machines
+    # clan gives these tags to every NixOS machine.
+    || builtins.any (tag: elem tag service.tags) (deployment.machines.${machine}.tags ++ [ "all" "nixos" ]);
+in
+{
+  /**
+    The clan inventory of a deployment: its machines, and one instance of the service `llm` for each of its services.
+
+    Type: deployment -> { machines, instances }
+  */
+  inventory = deployment: {
+    machines = mapAttrs (
+      _: machine:
+      {
+        inherit (machine) tags;
+      }
+      // (if (machine.targetHost or null) == null then { } else { deploy.targetHost = machine.targetHost; })
+    ) deployment.machines;
+    instances = mapAttrs (_: service: {
+      module = {
+        name = "llm";
+        input = "self";
+      };
+      roles.server = {
+        machines = listToAttrs (
+          map (name: {
+            inherit name;
+            value = { };
+          }) service.machines
+        );
+        tags = listToAttrs (
+          map (name: {
+            inherit name;
+            value = { };
+          }) service.tags
+        );
+        inherit (service) settings;
+      };
+    }) deployment.services;
+  };
+
+  /**
+    The settings of the servers that run on one machine, by service: directly, or because the machine has a tag.
+
+    Type: deployment -> string -> attrs of settings
+  */
+  serversOn =
+    deployment: machine:
+    mapAttrs (_: service: service.settings) (filterAttrs (runsOn deployment machine) deployment.services);
+}

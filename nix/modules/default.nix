@@ -1,0 +1,16 @@
+# Managed by llmflake: the static tier, copied unchanged into every generated flake.
+/**
+  All modules of llmflake: options under `llmflake`, nothing happens until one is set.
+*/
+{
+  imports = [
+    ./hardware.nix
+    ./strix-halo.nix
+    ./nvidia.nix
+    ./servers.nix
+    ./containers.nix
+    ./native.nix
+    ./ollama.nix
+    ./weights.nix
+  ];
+}

@@ -1,0 +1,59 @@
+# Managed by llmflake: the static tier, copied unchanged into every generated flake.
+/**
+  Host tuning for AMD GPUs, with unified memory or without.
+*/
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib)
+    mkDefault
+    mkIf
+    mkMerge
+    optional
+    ;
+  inherit (import ../lib) kernel udev;
+  cfg = config.llmflake.host;
+  tooOld = kernel.problem {
+    inherit (config.boot.kernelPackages.kernel) version;
+    minimum = cfg.minimumKernel;
+  };
+in
+{
+  config = mkIf cfg.tune (mkMerge [
+    {
+      boot.kernelPackages = mkIf (cfg.kernelPackage != null) (
+        mkDefault (
+          pkgs.${cfg.kernelPackage}
+            or (throw "llmflake.host.kernelPackage: nixpkgs has no ${cfg.kernelPackage}; name another, for example \"linuxPackages_latest\"")
+        )
+      );
+      boot.kernelParams = kernel.parameters {
+        inherit (cfg)
+          gttMiB
+          gttsizeParameter
+          iommu
+          kernelParams
+          ;
+      };
+      assertions = map (message: {
+        assertion = false;
+        inherit message;
+      }) (optional (tooOld != null) tooOld);
+    }
+    (mkIf (cfg.hardware.accelerator == "rocm") {
+      hardware.graphics.enable = true;
+      hardware.enableRedistributableFirmware = mkDefault true;
+      services.udev.extraRules = mkIf cfg.udevRules udev.rules;
+      environment.variables = cfg.environment;
+      # What the runbook's second phase asks of the machine.
+      environment.systemPackages = [
+        pkgs.rocmPackages.rocminfo
+        pkgs.rocmPackages.rocm-smi
+      ];
+    })
+  ]);
+}

@@ -1,0 +1,74 @@
+# Managed by llmflake: the static tier, copied unchanged into every generated flake.
+{ lib }:
+let
+  deployment = {
+    machines = {
+      aspen1 = {
+        tags = [ "llm" ];
+        targetHost = "root@aspen1";
+      };
+      aspen2.tags = [ ];
+    };
+    services = {
+      tagged = {
+        machines = [ ];
+        tags = [ "llm" ];
+        settings.port = 1;
+      };
+      named = {
+        machines = [ "aspen2" ];
+        tags = [ ];
+        settings.port = 2;
+      };
+      everywhere = {
+        machines = [ ];
+        tags = [ "all" ];
+        settings.port = 3;
+      };
+    };
+  };
+in
+{
+  inventory = {
+    test_a_service_is_an_instance_of_llm = {
+      expr = (lib.deployment.inventory deployment).instances.tagged;
+      expected = {
+        module = {
+          name = "llm";
+          input = "self";
+        };
+        roles.server = {
+          machines = { };
+          tags.llm = { };
+          settings.port = 1;
+        };
+      };
+    };
+    test_a_machine_without_a_target_has_none = {
+      expr = (lib.deployment.inventory deployment).machines;
+      expected = {
+        aspen1 = {
+          tags = [ "llm" ];
+          deploy.targetHost = "root@aspen1";
+        };
+        aspen2.tags = [ ];
+      };
+    };
+  };
+  serversOn = {
+    test_by_tag_and_everywhere = {
+      expr = builtins.attrNames (lib.deployment.serversOn deployment "aspen1");
+      expected = [
+        "everywhere"
+        "tagged"
+      ];
+    };
+    test_by_name_and_everywhere = {
+      expr = lib.deployment.serversOn deployment "aspen2";
+      expected = {
+        named.port = 2;
+        everywhere.port = 3;
+      };
+    };
+  };
+}

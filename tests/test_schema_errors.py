@@ -1,0 +1,491 @@
+"""What a schema has against a spec, in our words: each kind of error has its place, and says what to do."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+import tomli_w
+from hypothesis import given
+from hypothesis import strategies as st
+
+from generator.errors import SpecError
+from generator.spec.schema import validate
+from generator.spec.source import Source, read_source
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Mapping
+
+PORT = {"type": "integer", "minimum": 1, "maximum": 65535, "examples": [8000]}
+
+
+def closed(properties: Mapping[str, Any], **rules: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {"type": "object", "additionalProperties": False, "properties": properties, **rules}
+
+
+SERVICE = closed({"port": PORT, "host": {"type": "string"}, "engine": {"enum": ["vllm", "llama-cpp", "sglang"]}})
+
+
+def toml(text: str, schema: Mapping[str, Any]) -> list[str]:
+    """Return the problems of a TOML text, without the file's name."""
+    source = Source("s", text, "toml", tomllib.loads(text))
+    return [str(problem).removeprefix("s:") for problem in validate(source, schema)[0]]
+
+
+def in_json(text: str, schema: Mapping[str, Any]) -> list[str]:
+    """Return the problems of a JSON text, without the file's name."""
+    source = Source("s", text, "json", json.loads(text))
+    return [str(problem).removeprefix("s:") for problem in validate(source, schema)[0]]
+
+
+def value(text: str, schema: Mapping[str, Any]) -> list[str]:
+    """Return the problems of one TOML value, without place and path."""
+    problems = toml(f"v = {text}", {"properties": {"v": schema}})
+    assert all(problem.startswith("1:5: v: ") for problem in problems)
+    return [problem.removeprefix("1:5: v: ") for problem in problems]
+
+
+def test_a_right_spec_has_no_problems() -> None:
+    assert toml('port = 1\nhost = "a"\nengine = "vllm"\n', SERVICE) == []
+
+
+def test_an_unknown_key_is_told_at_its_own_place_with_the_likeliest_key() -> None:
+    assert toml("host = 'a'\nprot = 1\n", SERVICE) == ['2:1: prot: unknown key "prot"; did you mean "port"?']
+
+
+@pytest.mark.parametrize(("key", "meant"), [("Port", "port"), ("MAX_LEN", "max-len")])
+def test_a_key_in_other_letters_or_with_underscores_is_recognised(key: str, meant: str) -> None:
+    assert f'did you mean "{meant}"?' in toml(f"{key} = 1", closed({"port": {}, "max-len": {}}))[0]
+
+
+def test_an_unknown_key_like_no_other_is_told_with_the_allowed_keys() -> None:
+    assert toml("zzz = 1", SERVICE) == ['1:1: zzz: unknown key "zzz"; the keys here are port, host, engine']
+
+
+def test_each_unknown_key_is_a_problem_of_its_own() -> None:
+    assert len(toml("a1 = 1\nb2 = 1\n[c3]\n", SERVICE)) == 3
+
+
+def test_an_unknown_key_where_patterns_name_the_keys_is_told_the_pattern() -> None:
+    schema = {"additionalProperties": False, "patternProperties": {"^x-[a-z]$": {}}}
+    assert toml("y = 1\nx-a = 1", schema) == ['1:1: y: unknown key "y"; keys here match ^x-[a-z]$']
+
+
+def test_an_unknown_key_where_no_keys_are_is_told_to_go() -> None:
+    assert toml("y = 1", closed({})) == ['1:1: y: unknown key "y"; remove it']
+
+
+def test_an_unevaluated_key_is_an_unknown_key() -> None:
+    schema = {"allOf": [{"properties": {"a": {}}}], "properties": {"port": {}}, "unevaluatedProperties": False}
+    assert toml("a = 1\nprot = 1", schema) == ['2:1: prot: unknown key "prot"; did you mean "port"?']
+
+
+def test_a_key_that_is_not_bare_is_quoted_in_the_path() -> None:
+    schema = {"properties": {"a b": {"properties": {"c": PORT}}}}
+    assert toml('["a b"]\nc = 0\n', schema) == ['2:5: "a b".c: 0 is less than 1; write 1 or more']
+
+
+def test_an_item_of_an_array_has_its_number_in_the_path() -> None:
+    assert toml("a = [1,\n 0]", {"properties": {"a": {"items": PORT}}}) == [
+        "2:2: a[1]: 0 is less than 1; write 1 or more"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "expected"),
+    [
+        ('"8000"', "integer", 'expected integer, got string "8000"; write 8000'),
+        ("1.0", "integer", "expected integer, got float 1.0; write 1"),
+        ("1.5", "integer", "expected integer, got float 1.5; write an integer"),
+        ("true", "integer", "expected integer, got boolean true; write an integer"),
+        ("true", "number", "expected number, got boolean true; write a number"),
+        ('"0.5"', "number", 'expected number, got string "0.5"; write 0.5'),
+        ('"yes"', "boolean", 'expected boolean, got string "yes"; write true'),
+        ("0", "boolean", "expected boolean, got integer 0; write false"),
+        ("8000", "string", 'expected string, got integer 8000; write "8000"'),
+        ("true", "string", 'expected string, got boolean true; write "true"'),
+        ("[1]", "string", "expected string, got array; write a string"),
+        ("{}", "string", "expected string, got table; write a string"),
+        ('"a"', "array", 'expected array, got string "a"; write ["a"]'),
+        ('"a"', "object", 'expected table, got string "a"; write a table'),
+        ('"a"', ["integer", "null"], 'expected integer, got string "a"; write an integer'),
+        ("[]", ["integer", "string"], "expected integer or string, got array; write an integer or string"),
+    ],
+)
+def test_a_wrong_type_is_told_with_what_was_probably_meant(text: str, kind: Any, expected: str) -> None:  # noqa: ANN401
+    assert value(text, {"type": kind}) == [expected]
+
+
+def test_a_wrong_type_that_means_nothing_is_told_the_example() -> None:
+    assert value('"many"', PORT) == ['expected integer, got string "many"; write e.g. 8000']
+
+
+def test_json_calls_a_table_an_object_and_knows_null() -> None:
+    assert in_json('{"v": null}', {"properties": {"v": {"type": "object"}}}) == [
+        "1:7: v: expected object, got null; write an object"
+    ]
+
+
+def test_a_float_is_a_number() -> None:
+    assert value("1.5", {"type": "number"}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "better"),
+    [
+        ("1979-05-27", "date", "1979-05-27"),
+        ("07:32:00", "time", "07:32:00"),
+        ("1979-05-27T07:32:00Z", "date and time", "1979-05-27T07:32:00+00:00"),
+    ],
+)
+def test_a_date_is_a_wrong_type(text: str, kind: str, better: str) -> None:
+    assert value(text, {"type": "string"}) == [f'expected string, got {kind} {better}; write "{better}"']
+
+
+def test_a_date_where_anything_goes_is_refused_because_json_has_none() -> None:
+    assert value("1979-05-27", {}) == ["1979-05-27 is a date; put quotes around it"]
+
+
+@pytest.mark.parametrize("text", ["inf", "-inf", "nan"])
+def test_a_float_that_is_not_finite_is_no_number(text: str) -> None:
+    schema = {"type": "number", "minimum": 0, "multipleOf": 0.5}
+    assert value(text, schema) == [f"expected number, got float {text}; write a number"]
+    assert value(text, {}) == [f"{text} is not a finite number; write a finite number"]
+
+
+def test_a_wrong_choice_is_told_with_the_likeliest() -> None:
+    assert toml('engine = "vlm"', SERVICE) == [
+        '1:10: engine: "vlm" is not one of the allowed values; did you mean "vllm"?'
+    ]
+
+
+def test_a_wrong_choice_like_no_other_is_told_with_all() -> None:
+    assert toml('engine = "x"', SERVICE) == [
+        '1:10: engine: "x" is not one of the allowed values; write one of "vllm", "llama-cpp", "sglang"'
+    ]
+
+
+def test_a_wrong_type_says_it_all_where_a_choice_is_wrong_too() -> None:
+    assert value("3", {"type": "string", "enum": ["a", "b"]}) == ['expected string, got integer 3; write "3"']
+
+
+def test_a_wrong_constant_is_told_with_the_right_one() -> None:
+    assert value("2", {"const": 1}) == ["expected 1, got 2; write 1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ({"description": "Lower-case\n letters."}, "Lower-case letters"),
+        ({"description": "Name", "x-hint": "write lower-case letters"}, "write lower-case letters"),
+        ({}, "write a string that matches ^[a-z]+$"),
+    ],
+)
+def test_a_wrong_form_is_told_in_words_if_the_schema_has_some(words: dict[str, str], hint: str) -> None:
+    assert value('"A"', {"pattern": "^[a-z]+$", **words}) == [f'"A" has the wrong form; {hint}']
+
+
+def test_the_end_of_a_pattern_is_not_before_a_last_line_feed() -> None:
+    assert value('"a\\n"', {"pattern": "^[a-z]+$"}) == [
+        '"a\\n" has the wrong form; write a string that matches ^[a-z]+$'
+    ]
+
+
+def test_digits_of_a_pattern_are_the_ten_of_ascii() -> None:
+    assert value('"1"', {"pattern": r"^\d$"}) == []
+    assert len(value('"\u0661"', {"pattern": r"^\d$"})) == 1
+
+
+def test_a_dollar_that_is_escaped_or_in_a_class_means_itself() -> None:
+    assert value('"$$"', {"pattern": r"^\$[$]$"}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "expected"),
+    [
+        ("0", {"minimum": 1}, "0 is less than 1; write 1 or more"),
+        ("99999", {"maximum": 65535}, "99999 is more than 65535; write 65535 or less"),
+        ("0", {"exclusiveMinimum": 0}, "0 is not more than 0; write more than 0"),
+        ("1.0", {"exclusiveMaximum": 1}, "1.0 is not less than 1; write less than 1"),
+        ("100", {"multipleOf": 16}, "100 is not a multiple of 16; write e.g. 96 or 112"),
+        ("0.3", {"multipleOf": 0.25}, "0.3 is not a multiple of 0.25; write a multiple of it"),
+        ('""', {"minLength": 1}, "this string is empty; give it at least 1 character"),
+        ('"a"', {"minLength": 2}, '"a" is too short: 1 character; give it at least 2 characters'),
+        ('"abc"', {"maxLength": 2}, '"abc" is too long: 3 characters; give it at most 2 characters'),
+        ("[]", {"minItems": 1}, "this array is empty; give it at least 1 item"),
+        ("[1, 2]", {"maxItems": 1}, "this array is too long: 2 items; give it at most 1 item"),
+        ("{}", {"minProperties": 1}, "this table is empty; give it at least 1 key"),
+        ("{a = 1, b = 2}", {"maxProperties": 1}, "this table is too large: 2 keys; give it at most 1 key"),
+        ("3", {"not": {"const": 3}}, 'the schema\'s rule is not: {"const": 3}'),
+        ("3", {"not": {"const": 3}, "x-hint": "write any other"}, "3 is not allowed here; write any other"),
+        ("[1]", {"contains": {"const": 3}}, 'the schema\'s rule is contains: {"const": 3}'),
+    ],
+)
+def test_a_value_beyond_a_bound_is_told_the_bound(text: str, rule: dict[str, Any], expected: str) -> None:
+    problems = value(text, rule)
+    assert len(problems) == 1
+    assert problems[0].endswith(expected)
+
+
+def test_a_value_where_none_may_be_is_told_to_go() -> None:
+    assert toml("v = 3", {"properties": {"v": False}}) == ["1:5: v: 3 is not allowed here; remove it"]
+
+
+def test_an_item_that_is_in_a_list_twice_is_told_at_its_second_place() -> None:
+    assert toml('v = ["a", "b",\n "a"]', {"properties": {"v": {"uniqueItems": True}}}) == [
+        '2:2: v[2]: "a" is in the list twice; remove it; it is already item 1'
+    ]
+
+
+def test_items_that_are_equal_but_not_written_alike_are_a_problem_too() -> None:
+    assert len(value("[1, 1.0]", {"uniqueItems": True})) == 1
+
+
+def test_a_missing_key_is_told_at_its_table_with_an_example() -> None:
+    schema = {"properties": {"t": closed({"port": PORT}, required=["port"])}}
+    assert toml("x = 1\n[t]\n", schema) == ['2:1: t: missing key "port"; add e.g. port = 8000']
+
+
+def test_a_missing_key_of_json_is_told_as_json_is_written() -> None:
+    assert in_json("{}", closed({"port": PORT}, required=["port"])) == [
+        '1:1: missing key "port"; add e.g. "port": 8000'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("below", "hint"),
+    [
+        ({"enum": ["a", "b"]}, 'add e.g. k = "a"'),
+        ({"type": "object"}, "add a table [k]"),
+        ({"type": "object", "examples": [{"a": 1, "b c": [True]}]}, 'add e.g. k = { a = 1, "b c" = [true] }'),
+        ({"description": "The key."}, "add it: The key"),
+        ({}, "add it"),
+    ],
+)
+def test_a_missing_key_without_example_is_told_what_the_schema_tells(below: dict[str, Any], hint: str) -> None:
+    assert toml("", closed({"k": below}, required=["k"])) == [f'1:1: missing key "k"; {hint}']
+
+
+def test_all_missing_keys_are_told_once_each() -> None:
+    assert len(toml("", {"required": ["a", "b", "c"]})) == 3
+
+
+def test_a_wrong_key_is_told_at_the_key() -> None:
+    schema = {"properties": {"m": {"propertyNames": {"pattern": "^[a-z]+$", "x-hint": "use lower case"}}}}
+    assert toml("[m]\nok = 1\nNO = 2\n", schema) == ['3:1: m.NO: key "NO" has the wrong form; use lower case']
+
+
+def test_a_key_that_another_one_needs_is_told_at_the_other() -> None:
+    schema = {"properties": {"port": PORT}, "dependentRequired": {"host": ["port"], "x": ["port"]}}
+    assert toml("a = 1\nhost = 'h'\n", schema) == ['2:1: host: key "host" needs key "port"; add e.g. port = 8000']
+
+
+def test_a_condition_s_missing_key_has_the_example_of_the_whole_schema() -> None:
+    schema = {
+        "properties": {
+            "t": closed({"a": {}, "port": PORT}) | {"if": {"required": ["a"]}, "then": {"required": ["port"]}}
+        }
+    }
+    assert toml("[t]\na = 1\n", schema) == ['1:1: t: missing key "port"; add e.g. port = 8000']
+    assert toml("[t]\n", schema) == []
+
+
+KINDS = {
+    "oneOf": [
+        closed({"kind": {"const": "image"}, "image": {"type": "string"}}, required=["kind", "image"]),
+        closed({"kind": {"const": "nix"}, "attr": {"type": "string"}}, required=["kind", "attr"]),
+    ]
+}
+
+
+def test_of_several_forms_the_one_that_was_meant_is_judged() -> None:
+    assert toml('[v]\nkind = "nix"\natr = "a"\nattr = "b"\n', {"properties": {"v": KINDS}}) == [
+        '3:1: v.atr: unknown key "atr"; did you mean "attr"?'
+    ]
+
+
+def test_of_several_forms_that_a_key_tells_apart_all_its_values_are_told() -> None:
+    assert toml('[v]\nkind = "imag"\nattr = "b"\n', {"properties": {"v": KINDS}}) == [
+        '2:8: v.kind: "imag" is not one of the allowed values; did you mean "image"?'
+    ]
+
+
+def test_of_several_types_all_are_told() -> None:
+    assert value("{}", {"anyOf": [{"type": "string"}, {"type": "integer"}]}) == [
+        "expected string or integer, got table; write a string or integer"
+    ]
+
+
+def test_of_several_types_the_one_that_fits_is_judged() -> None:
+    assert value("0", {"anyOf": [{"type": "string"}, PORT]}) == ["0 is less than 1; write 1 or more"]
+
+
+def test_forms_within_forms_are_judged() -> None:
+    schema = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [PORT, {"type": "boolean"}]}}]}
+    assert toml("v = [1,\n 0]", {"properties": {"v": schema}}) == ["2:2: v[1]: 0 is less than 1; write 1 or more"]
+
+
+def test_a_value_of_two_forms_where_one_is_allowed_is_a_problem() -> None:
+    assert len(value("3", {"oneOf": [{"type": "integer"}, {"minimum": 1}]})) == 1
+
+
+def test_references_are_followed_and_may_have_a_description_of_their_own() -> None:
+    schema = {"$defs": {"a/b": PORT}, "properties": {"v": {"$ref": "#/$defs/a~1b", "description": "d"}}}
+    assert toml("v = 0", schema) == ["1:5: v: 0 is less than 1; write 1 or more"]
+
+
+def test_a_reference_with_rules_beside_it_keeps_both() -> None:
+    schema = {"$defs": {"port": PORT}, "properties": {"v": {"$ref": "#/$defs/port", "minimum": 1024}}}
+    assert toml("v = 80", schema) == ["1:5: v: 80 is less than 1024; write 1024 or more"]
+    assert toml("v = 70000", schema) == ["1:5: v: 70000 is more than 65535; write 65535 or less"]
+
+
+def test_a_schema_that_contains_itself_is_followed() -> None:
+    schema = {"$defs": {"tree": closed({"child": {"$ref": "#/$defs/tree"}, "port": PORT})}, "$ref": "#/$defs/tree"}
+    assert toml("child.child.child.port = 0", schema) == [
+        "1:26: child.child.child.port: 0 is less than 1; write 1 or more"
+    ]
+
+
+def test_the_given_schema_is_not_changed() -> None:
+    schema = {"$defs": {"p": {"pattern": "^a$"}}, "properties": {"v": {"$ref": "#/$defs/p"}}}
+    before = json.dumps(schema)
+    toml("v = 'b'", schema)
+    assert json.dumps(schema) == before
+
+
+def wrong_paths(text: str, schema: Mapping[str, Any]) -> list[tuple[str | int, ...]]:
+    return validate(Source("s", text, "toml", tomllib.loads(text)), schema)[1]
+
+
+def test_the_path_of_a_wrong_value_is_told() -> None:
+    assert wrong_paths("port = 0", SERVICE) == [("port",)]
+
+
+def test_the_path_of_a_table_that_lacks_a_key_is_told() -> None:
+    assert wrong_paths("[t]", {"properties": {"t": {"required": ["k"]}}}) == [("t",)]
+
+
+@pytest.mark.parametrize("keyword", ["additionalProperties", "unevaluatedProperties"])
+def test_a_table_with_an_unknown_key_is_no_wrong_value(keyword: str) -> None:
+    assert wrong_paths("a = 1", {keyword: False}) == []
+
+
+def test_what_a_wrong_key_names_is_a_wrong_value() -> None:
+    assert wrong_paths("A = 1\nb = 1", {"propertyNames": {"pattern": "^[a-z]$"}}) == [("A",)]
+
+
+def test_a_date_is_a_wrong_value_even_where_anything_goes() -> None:
+    assert wrong_paths("[t]\na = [1979-05-27]", {}) == [("t", "a", 0)]
+
+
+def test_problems_are_sorted_by_place() -> None:
+    problems = toml("z = 1\nport = 0\na = 1\nengine = 3\n", SERVICE)
+    assert [problem.split(":")[0] for problem in problems] == ["1", "2", "3", "4"]
+
+
+def test_a_long_value_of_many_lines_is_shown_short_and_on_one_line() -> None:
+    (problem,) = value('"""' + "line\\n" * 1000 + '"""', {"type": "integer"})
+    assert problem.isprintable()
+    assert len(problem) < 150
+
+
+def test_no_text_of_jsonschema_reaches_a_person() -> None:
+    text, schema = "port = 'x'\nextra = 1\n", closed({"port": PORT, "k": {}}, required=["k"])
+    raw = {error.message for error in jsonschema.Draft202012Validator(schema).iter_errors({"port": "x", "extra": 1})}
+    assert len(raw) == 3
+    assert not any(message in problem for message in raw for problem in toml(text, schema))
+
+
+VALUES = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**63), 2**63 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=6),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(["port", "host", "engine", "prot", "source", "tags", "m"])
+WIDE = closed(
+    {
+        "port": PORT,
+        "host": {"type": "string", "pattern": "^[a-z]+$", "minLength": 2},
+        "engine": {"enum": ["vllm", 1, None]},
+        "source": KINDS,
+        "tags": {"type": "array", "uniqueItems": True, "minItems": 1, "items": {"anyOf": [PORT, {"type": "string"}]}},
+        "m": {
+            "propertyNames": {"maxLength": 2},
+            "additionalProperties": {"type": ["number", "null"], "multipleOf": 0.5},
+        },
+    },
+    required=["host"],
+    dependentRequired={"port": ["host"]},
+)
+
+
+def without_floats(data: Any) -> Any:  # noqa: ANN401
+    """Return data whose whole floats are no longer integers to JSON Schema."""
+    if isinstance(data, dict):
+        return {key: without_floats(item) for key, item in data.items()}
+    if isinstance(data, list):
+        return [without_floats(item) for item in data]
+    return data + 0.5 if isinstance(data, float) and data.is_integer() and abs(data) < 2**50 else data
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=5))
+def test_a_spec_has_problems_if_and_only_if_jsonschema_has_errors(data: dict[str, Any]) -> None:
+    data = without_floats(data)
+    text = json.dumps(data)
+    errors = list(jsonschema.Draft202012Validator(WIDE).iter_errors(data))
+    problems, _ = validate(Source("s", text, "json", data), WIDE)
+    huge = any(isinstance(item, float) and item.is_integer() for item in flat(data))
+    newline = any(isinstance(item, str) and item.endswith("\n") for item in flat(data))
+    assert bool(problems) == bool(errors) or huge or newline
+    assert all(problem.location.line == 1 and str(problem).isprintable() for problem in problems)
+
+
+def flat(data: Any) -> list[Any]:  # noqa: ANN401
+    if isinstance(data, dict):
+        return [leaf for item in data.values() for leaf in flat(item)]
+    return [leaf for item in data for leaf in flat(item)] if isinstance(data, list) else [data]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    return tmp_path_factory.mktemp("schema")
+
+
+TOML_TABLES = st.dictionaries(
+    NAMES,
+    st.one_of(
+        st.integers(-9, 9),
+        st.floats(),
+        st.text(max_size=4),
+        st.dates(),
+        st.datetimes(),
+        st.lists(st.one_of(st.booleans(), st.dates(), st.floats()), max_size=3),
+        st.dictionaries(st.text(max_size=4), st.dates(), max_size=2),
+    ),
+)
+
+
+@given(TOML_TABLES)
+def test_any_toml_table_with_dates_and_infinities_is_judged(folder: pathlib.Path, data: dict[str, Any]) -> None:
+    (folder / "spec.toml").write_text(tomli_w.dumps(data), encoding="utf-8", newline="")
+    try:
+        source = read_source(folder / "spec.toml")
+    except SpecError:
+        return
+    problems, wrong = validate(source, WIDE)
+    assert problems == sorted(problems)
+    assert all(problem.what and problem.hint and problem.location.line for problem in problems)
+    assert problems or not wrong
+    if not problems:
+        json.dumps(source.data, allow_nan=False)
