@@ -401,13 +401,14 @@ def test_no_text_of_jsonschema_reaches_a_person() -> None:
     assert not any(message in problem for message in raw for problem in toml(text, schema))
 
 
+# Without what we judge otherwise than jsonschema on purpose: whole floats, and a last line feed under a pattern.
 VALUES = st.recursive(
     st.one_of(
         st.none(),
         st.booleans(),
         st.integers(-(2**63), 2**63 - 1),
-        st.floats(allow_nan=False, allow_infinity=False),
-        st.text(max_size=6),
+        st.integers(-99, 99).map(lambda number: number + 0.25),
+        st.text(st.characters(exclude_characters="\n"), max_size=6),
     ),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
     max_leaves=8,
@@ -430,31 +431,13 @@ WIDE = closed(
 )
 
 
-def without_floats(data: Any) -> Any:  # noqa: ANN401
-    """Return data whose whole floats are no longer integers to JSON Schema."""
-    if isinstance(data, dict):
-        return {key: without_floats(item) for key, item in data.items()}
-    if isinstance(data, list):
-        return [without_floats(item) for item in data]
-    return data + 0.5 if isinstance(data, float) and data.is_integer() and abs(data) < 2**50 else data
-
-
 @given(st.dictionaries(NAMES, VALUES, max_size=5))
 def test_a_spec_has_problems_if_and_only_if_jsonschema_has_errors(data: dict[str, Any]) -> None:
-    data = without_floats(data)
     text = json.dumps(data)
     errors = list(jsonschema.Draft202012Validator(WIDE).iter_errors(data))
     problems, _ = validate(Source("s", text, "json", data), WIDE)
-    huge = any(isinstance(item, float) and item.is_integer() for item in flat(data))
-    newline = any(isinstance(item, str) and item.endswith("\n") for item in flat(data))
-    assert bool(problems) == bool(errors) or huge or newline
+    assert bool(problems) == bool(errors)
     assert all(problem.location.line == 1 and str(problem).isprintable() for problem in problems)
-
-
-def flat(data: Any) -> list[Any]:  # noqa: ANN401
-    if isinstance(data, dict):
-        return [leaf for item in data.values() for leaf in flat(item)]
-    return [leaf for item in data for leaf in flat(item)] if isinstance(data, list) else [data]
 
 
 @pytest.fixture(scope="module")
