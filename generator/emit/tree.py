@@ -19,7 +19,7 @@ LOCK = "flake.lock"
 
 
 def render(spec: Spec, existing_lock: str | None) -> dict[str, str]:
-    """Return every file of the flake for a spec, by path; ``existing_lock`` is the text of the flake.lock that is there.
+    """Return every file of the flake for a spec, by path; ``existing_lock`` is the text of the lock that is there.
 
     Raises OutputError when that lock cannot be read.
     """

@@ -88,7 +88,7 @@ def _move(source: Path, target: Path, done: list[tuple[Path, Path]], made: list[
     new = _make_directories(target.parent)
     if made is not None:
         made += new
-    # Noted first: an interruption between the move and its note would lose the file. Undoing what was not done is harmless.
+    # Noted first: an interruption between the move and its note would lose the file.
     done.append((source, target))
     try:
         source.replace(target)

@@ -32,7 +32,7 @@ class Spec:
 def load_spec(path: Path | str) -> Spec:
     """Read and check a spec file ("-" is standard input).
 
-    Raises SpecError with every problem at once: those of the schema, and those of the rules for all that it lets through.
+    Raises SpecError with every problem at once: those of the schema, and those of the rules for what it lets through.
     """
     source = read_source(path)
     schema = json.loads(resources.schema_path().read_text(encoding="utf-8"))

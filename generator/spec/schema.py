@@ -17,16 +17,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from generator.spec.source import path_text, quoted, shortened, walk
+from generator.spec.source import path_text, quoted, walk
+from generator.spec.wording import (
+    MISSING,
+    NOTHING,
+    as_list,
+    ecma_pattern,
+    enum_words,
+    example_of,
+    kind_of,
+    nearest,
+    sentence,
+    shown,
+    type_words,
+    words,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from generator.errors import Problem
     from generator.spec.positions import DataPath
-    from generator.spec.source import Format, Source
-
-    Words = tuple[str, str]  # what is wrong, what to do
+    from generator.spec.source import Source
+    from generator.spec.wording import Words
 
 _ANNOTATIONS = {"$comment", "default", "deprecated", "description", "examples", "title", "x-hint"}
 _SCHEMAS = {
@@ -36,9 +49,6 @@ _SCHEMAS = {
 _LISTS_OF_SCHEMAS = {"allOf", "anyOf", "oneOf", "prefixItems"}
 _MAPS_OF_SCHEMAS = {"$defs", "dependentSchemas", "patternProperties", "properties"}
 _ABOUT_KEYS = {"additionalProperties", "propertyNames", "unevaluatedProperties"}
-_NOTHING: dict[str, Any] = {"not": {}}  # means false, of whose errors jsonschema does not tell the path
-_MISSING = object()
-_MAX_ITEMS = 20  # of a list or table, in a message that is cut anyway
 
 
 def validate(source: Source, schema: Mapping[str, Any]) -> tuple[list[Problem], list[DataPath]]:
@@ -66,7 +76,7 @@ def validate(source: Source, schema: Mapping[str, Any]) -> tuple[list[Problem], 
 def _not_json(source: Source) -> Iterator[tuple[DataPath, Words]]:
     for path, value in walk(source.data):
         if isinstance(value, dt.date | dt.time):
-            yield path, (f"{_shown(value, 'toml')} is a {_kind(value, 'toml')}", "put quotes around it")
+            yield path, (f"{shown(value, 'toml')} is a {kind_of(value, 'toml')}", "put quotes around it")
         elif isinstance(value, float) and not math.isfinite(value):
             yield path, (f"{value} is not a finite number", "write a finite number")
 
@@ -102,7 +112,7 @@ class _Resolver:
 
     def resolve(self, node: Any) -> Any:  # noqa: ANN401 - a schema is a mapping or a boolean
         if not isinstance(node, dict):
-            return _NOTHING if node is False else node
+            return NOTHING if node is False else node
         result = {keyword: self._convert(keyword, value) for keyword, value in node.items()}
         target = self._follow(result["$ref"]) if str(result.get("$ref", "")).startswith("#") else None
         if target is None:
@@ -140,10 +150,6 @@ def _python_pattern(pattern: str) -> str:
     """Translate an ECMA pattern: in Python a dollar also matches before a last line feed, and 1 is not the only 1."""
     tokens = re.finditer(r"\\.|\[(?:\\.|[^\]\\])*\]|.", pattern, re.DOTALL)
     return "(?a:" + "".join(r"\Z" if token[0] == "$" else token[0] for token in tokens) + ")"
-
-
-def _ecma_pattern(pattern: str) -> str:
-    return pattern.removeprefix("(?a:").removesuffix(")").replace(r"\Z", "$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +205,12 @@ class _Translator:
             if finding.keyword != "type" and finding.path in mistyped:
                 continue
             problems = list(special[finding.keyword](finding)) if finding.keyword in special else []
-            yield from problems or [self.source.problem(finding.path, *_words(finding, self.source.format))]
+            yield from problems or [
+                self.source.problem(
+                    finding.path,
+                    *words(finding.keyword, finding.value, finding.rule, finding.schema, self.source.format),
+                )
+            ]
 
     def _unknown_keys(self, finding: _Finding) -> Iterator[Problem]:
         parts = list(_parts(finding.schema)) if finding.keyword == "unevaluatedProperties" else [finding.schema]
@@ -208,11 +219,11 @@ class _Translator:
         for key in finding.value:
             if key in known or any(re.search(pattern, key) for pattern in patterns):
                 continue
-            like = _like(key, known)
+            like = nearest(key, known)
             if like:
                 hint = f"did you mean {quoted(like)}?"
             elif patterns:
-                hint = f"keys here match {' or '.join(_ecma_pattern(pattern) for pattern in patterns)}"
+                hint = f"keys here match {' or '.join(ecma_pattern(pattern) for pattern in patterns)}"
             else:
                 hint = f"the keys here are {', '.join(path_text((item,)) for item in known)}" if known else "remove it"
             yield self.source.problem((*finding.path, key), f"unknown key {quoted(key)}", hint, key=True)
@@ -231,7 +242,7 @@ class _Translator:
 
     def _wrong_keys(self, finding: _Finding) -> Iterator[Problem]:
         for inner in finding.inner:
-            what, hint = _words(inner, self.source.format)
+            what, hint = words(inner.keyword, inner.value, inner.rule, inner.schema, self.source.format)
             yield self.source.problem((*finding.path, finding.value), f"key {what}", hint, key=True)
 
     def _branches(self, finding: _Finding) -> Iterator[Problem]:
@@ -242,11 +253,11 @@ class _Translator:
         choices = [_first(branch, {"const", "enum"}, depth=1) for branch in branches]
         places = {choice.path if choice else None for choice in choices}
         if branches and all(kinds):
-            wanted = dict.fromkeys(name for kind in kinds if kind for name in _as_list(kind.rule))
-            yield self.source.problem(finding.path, *_type_words(finding.value, list(wanted), finding.schema, form))
+            wanted = dict.fromkeys(name for kind in kinds if kind for name in as_list(kind.rule))
+            yield self.source.problem(finding.path, *type_words(finding.value, list(wanted), finding.schema, form))
         elif choices and choices[0] and len(places) == 1:
             allowed = [value for choice in choices if choice for value in _allowed(choice)]
-            yield self.source.problem(choices[0].path, *_enum_words(choices[0].value, allowed, form))
+            yield self.source.problem(choices[0].path, *enum_words(choices[0].value, allowed, form))
         elif branches:
             ranks = [
                 (kind is not None, choice is not None, sum(map(_weight, branch)))
@@ -259,133 +270,24 @@ class _Translator:
         for index, item in enumerate(finding.value):
             first = seen.setdefault(json.dumps(item, sort_keys=True, default=repr), index)
             if first != index:
-                what = f"{_shown(item, self.source.format)} is in the list twice"
+                what = f"{shown(item, self.source.format)} is in the list twice"
                 yield self.source.problem((*finding.path, index), what, f"remove it; it is already item {first + 1}")
 
     def _add(self, finding: _Finding, key: str) -> str:
         """Return what to write for a missing key."""
         if "x-hint" in finding.schema:
-            return _sentence(finding.schema["x-hint"])
+            return sentence(finding.schema["x-hint"])
         below = finding.schema.get("properties", {}).get(key)
         if not isinstance(below, dict) or not below.keys() & {"default", "description", "examples", "type"}:
             below = _below(self.schema, (*finding.path, key)) or {}
-        example = _example(below)
-        if example is not _MISSING and self.source.format == "toml":
-            return f"add e.g. {path_text((key,))} = {_shown(example, 'toml')}"
-        if example is not _MISSING:
-            return f"add e.g. {quoted(key)}: {_shown(example, 'json')}"
-        if self.source.format == "toml" and "object" in _as_list(below.get("type")):
+        example = example_of(below)
+        if example is not MISSING and self.source.format == "toml":
+            return f"add e.g. {path_text((key,))} = {shown(example, 'toml')}"
+        if example is not MISSING:
+            return f"add e.g. {quoted(key)}: {shown(example, 'json')}"
+        if self.source.format == "toml" and "object" in as_list(below.get("type")):
             return f"add a table [{path_text((*finding.path, key))}]"
-        return f"add it: {_sentence(below['description'])}" if "description" in below else "add it"
-
-
-def _words(finding: _Finding, form: Format) -> Words:
-    """Return what to say of a rule that concerns one value as a whole."""
-    if finding.keyword in _WORDS:
-        return _WORDS[finding.keyword](finding.value, finding.rule, finding.schema, form)
-    what = f"{_shown(finding.value, form)} is not allowed here"
-    if finding.keyword == "not" and finding.rule == _NOTHING["not"]:
-        return what, "remove it"
-    if "x-hint" in finding.schema:
-        return what, _sentence(finding.schema["x-hint"])
-    return what, f"the schema's rule is {finding.keyword}: {shortened(json.dumps(finding.rule))}"
-
-
-def _type_words(value: object, wanted: object, schema: Mapping[str, Any], form: Format) -> Words:
-    kinds = [kind for kind in _as_list(wanted) if kind != "null" or form == "json"]
-    names = " or ".join(_kind_name(kind, form) for kind in kinds)
-    got = _kind(value, form)
-    if not isinstance(value, dict | list) and value is not None:
-        got += f" {_shown(value, form)}"
-    meant = next((better for kind in kinds if (better := _converted(value, kind)) is not _MISSING), _MISSING)
-    if meant is not _MISSING:
-        hint = f"write {_shown(meant, form)}"
-    else:
-        example = _example(schema)
-        hint = f"write {_with_article(names)}" if example is _MISSING else f"write e.g. {_shown(example, form)}"
-    return f"expected {names}, got {got}", hint
-
-
-def _converted(value: object, kind: str) -> Any:  # noqa: ANN401 - any value of JSON
-    """Return what was probably meant by a value that is not of the kind."""
-    result: Any = _MISSING
-    match kind, value:
-        case "integer" | "number", str() if re.fullmatch(r"-?[0-9]{1,18}", value):
-            result = int(value)
-        case "number", str() if re.fullmatch(r"-?[0-9]{1,18}\.[0-9]{1,18}", value):
-            result = float(value)
-        case "integer", float() if value.is_integer():
-            result = int(value)
-        case "boolean", str() | int() if str(value).lower() in {"true", "yes", "on", "1"}:
-            result = True
-        case "boolean", str() | int() if str(value).lower() in {"false", "no", "off", "0"}:
-            result = False
-        case "string", bool():
-            result = "true" if value else "false"
-        case "string", int() | float():
-            result = str(value)
-        case "string", dt.date() | dt.time():
-            result = value.isoformat()
-        case "array", str() | bool() | int() | float():
-            result = [value]
-    return result
-
-
-def _enum_words(value: object, allowed: Sequence[Any], form: Format) -> Words:
-    if len(allowed) == 1:
-        return f"expected {_shown(allowed[0], form)}, got {_shown(value, form)}", f"write {_shown(allowed[0], form)}"
-    texts = {str(item): item for item in allowed}
-    like = None if isinstance(value, dict | list) else _like(str(value), texts)
-    what = f"{_shown(value, form)} is not one of the allowed values"
-    if like:
-        return what, f"did you mean {_shown(texts[like], form)}?"
-    return what, f"write one of {', '.join(_shown(item, form) for item in allowed)}"
-
-
-def _pattern_words(value: object, pattern: str, schema: Mapping[str, Any], form: Format) -> Words:
-    text = schema.get("x-hint") or schema.get("description")
-    hint = _sentence(text) if text else f"write a string that matches {_ecma_pattern(pattern)}"
-    return f"{_shown(value, form)} has the wrong form", hint
-
-
-def _multiple_words(value: float, factor: float, _schema: object, form: Format) -> Words:
-    what = f"{_shown(value, form)} is not a multiple of {factor}"
-    if not (isinstance(value, int) and isinstance(factor, int)):
-        return what, "write a multiple of it"
-    below = value // factor * factor
-    return what, f"write e.g. {below} or {below + factor}"
-
-
-def _limit(relation: str, todo: str) -> Callable[[Any, Any, Any, Format], Words]:
-    return lambda value, limit, _schema, form: (f"{_shown(value, form)} is {relation} {limit}", todo.format(limit))
-
-
-def _count(word: str, bound: str, unit: str) -> Callable[[Any, Any, Any, Format], Words]:
-    def say(value: str | list[Any] | dict[str, Any], limit: int, _schema: object, form: Format) -> Words:
-        name = _shown(value, form) if isinstance(value, str) and value else f"this {_kind(value, form)}"
-        what = f"{name} is too {word}: {_counted(len(value), unit)}" if value else f"{name} is empty"
-        return what, f"give it at {bound} {_counted(limit, unit)}"
-
-    return say
-
-
-_WORDS: Mapping[str, Callable[[Any, Any, Any, Format], Words]] = {
-    "type": _type_words,
-    "enum": lambda value, allowed, _schema, form: _enum_words(value, allowed, form),
-    "const": lambda value, allowed, _schema, form: _enum_words(value, [allowed], form),
-    "pattern": _pattern_words,
-    "minimum": _limit("less than", "write {} or more"),
-    "maximum": _limit("more than", "write {} or less"),
-    "exclusiveMinimum": _limit("not more than", "write more than {}"),
-    "exclusiveMaximum": _limit("not less than", "write less than {}"),
-    "multipleOf": _multiple_words,
-    "minLength": _count("short", "least", "character"),
-    "maxLength": _count("long", "most", "character"),
-    "minItems": _count("short", "least", "item"),
-    "maxItems": _count("long", "most", "item"),
-    "minProperties": _count("small", "least", "key"),
-    "maxProperties": _count("large", "most", "key"),
-}
+        return f"add it: {sentence(below['description'])}" if "description" in below else "add it"
 
 
 def _allowed(finding: _Finding) -> list[Any]:
@@ -408,7 +310,7 @@ def _parts(schema: Any) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401
     if isinstance(schema, dict):
         yield schema
         for keyword in ("allOf", "anyOf", "oneOf", "if", "then", "else"):
-            for part in _as_list(schema.get(keyword)):
+            for part in as_list(schema.get(keyword)):
                 yield from _parts(part)
 
 
@@ -422,79 +324,3 @@ def _below(schema: Any, path: DataPath) -> Any:  # noqa: ANN401
         else:
             schema = schema.get("properties", {}).get(step, schema.get("additionalProperties"))
     return schema if isinstance(schema, dict) else None
-
-
-def _example(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """Return a value that a schema allows, if it tells one."""
-    for keyword in ("examples", "enum"):
-        if schema.get(keyword):
-            return schema[keyword][0]
-    return schema.get("default", schema.get("const", _MISSING))
-
-
-def _like(word: str, known: Iterable[str]) -> str | None:
-    import difflib  # only a wrong spec needs it
-
-    plain = {item.lower().replace("_", "-"): item for item in known}
-    close = difflib.get_close_matches(shortened(word).lower().replace("_", "-"), plain, n=1)
-    return plain[close[0]] if close else None
-
-
-def _counted(number: int, unit: str) -> str:
-    return f"{number} {unit}{'' if number == 1 else 's'}"
-
-
-def _kind_name(kind: str, form: Format) -> str:
-    return "table" if kind == "object" and form == "toml" else kind
-
-
-def _with_article(name: str) -> str:
-    return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"
-
-
-def _kind(value: object, form: Format) -> str:
-    kinds = {
-        bool: "boolean",
-        int: "integer",
-        float: "float",
-        str: "string",
-        list: "array",
-        dict: _kind_name("object", form),
-        dt.datetime: "date and time",
-        dt.date: "date",
-        dt.time: "time",
-    }
-    return kinds.get(type(value), "null")
-
-
-def _shown(value: object, form: Format) -> str:
-    """Return a value as it is written in the language of the spec: shortened, and on one line."""
-    match value:
-        case str():
-            return quoted(value)
-        case list():
-            return shortened(f"[{', '.join(_shown(item, form) for item in value[:_MAX_ITEMS])}]")
-        case dict():
-            left, equals, right = ("{ ", " = ", " }") if form == "toml" else ("{", ": ", "}")
-            some = itertools.islice(value.items(), _MAX_ITEMS)
-            pairs = [
-                f"{path_text((key,)) if form == 'toml' else quoted(key)}{equals}{_shown(item, form)}"
-                for key, item in some
-            ]
-            return shortened(f"{left}{', '.join(pairs)}{right}") if pairs else "{}"
-        case dt.date() | dt.time():
-            return value.isoformat()
-        case float():
-            return str(value)
-        case _:
-            return json.dumps(value)
-
-
-def _sentence(text: str) -> str:
-    return " ".join(text.split()).removesuffix(".")
-
-
-def _as_list(value: object) -> list[Any]:
-    if isinstance(value, list | tuple):
-        return list(value)
-    return [] if value is None else [value]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Format = Literal["toml", "json"]
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 4 << 20
 MAX_SHOWN = 60
 """The most characters of a key or value that a message shows."""
 

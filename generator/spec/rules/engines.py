@@ -175,7 +175,7 @@ def _hardware(context: Context, service: Service) -> Iterator[Finding]:
         ):
             yield Finding(
                 here,
-                f"no {service.engine} container image is known for {machine.hardware.target or 'a CPU'} ({machine.name})",
+                f"no {service.engine} image is known for {machine.hardware.target or 'a CPU'} ({machine.name})",
                 'add container.image = "registry/name@sha256:<64 hex digits>", or set runtime = "native"',
                 key=True,
             )
@@ -210,6 +210,6 @@ def _release(service: Service, machine: Machine, model: Model | None) -> Iterato
         where = "version" if service.version is not None else "container"
         yield Finding(
             (*here, where),
-            f"vLLM {release} cannot compute {quantisation} weights on {target} ({machine.name}): {found.reason}",
+            f"vLLM {release} cannot compute {quantisation} on {target} ({machine.name}): {found.reason}",
             f"use vLLM {found.good} ({found.source})",
         )

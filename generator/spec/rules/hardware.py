@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from generator.spec.model import Machine
     from generator.spec.rules.finding import Context
 
-# A 128 GB machine shows its system 124.9 to 125.6 GiB (2026-07): 3 GiB are the firmware's, and a system without 3 GiB of
-# its own cannot load anything.
+# A 128 GB machine shows its system 124.9 to 125.6 GiB (2026-07): 3 GiB are the firmware's, and a system without 3 GiB
+# of its own cannot load anything.
 _RESERVED_MIB = 6144
 # Fields set these; a second value would win or lose by its place on the command line.
 _OWNED_PARAMETERS = {

@@ -94,7 +94,7 @@ def _together(deployment: Deployment, machine: Machine, placed: list[Service], a
         last = worst[-1][0]
         yield Finding(
             ("services", last.name),
-            f"the GPU of {machine.name} has {available:.1f} GiB, and its services take {parts} = {total:.1f} GiB at once",
+            f"{machine.name}'s GPU has {available:.1f} GiB, and its services take {parts} = {total:.1f} GiB at once",
             f'lower what they take, or let them take turns with conflicts = ["{worst[0][0].name}"]',
             key=True,
         )
