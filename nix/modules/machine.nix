@@ -7,7 +7,12 @@
   - directory: the machine's folder, machines/<name>
 */
 directory:
-{ config, lib, ... }:
+{
+  config,
+  inputs,
+  lib,
+  ...
+}:
 let
   inherit (lib)
     any
@@ -34,6 +39,8 @@ let
 in
 {
   imports = [ ./default.nix ] ++ filter builtins.pathExists [ (directory + "/local.nix") ];
+
+  llmflake.strixHalo = inputs.nix-strix-halo or null;
 
   services.openssh.enable = mkDefault true;
   boot.loader.systemd-boot.enable = mkDefault true;

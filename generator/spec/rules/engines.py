@@ -201,7 +201,7 @@ def _release(service: Service, machine: Machine, model: Model | None) -> Iterato
         if service.runtime == "container" and any(entry.status == "broken" for entry in ranges):
             yield Finding(
                 (*here, "container", "image"),
-                f"some releases of vLLM cannot compute {quantisation} on {target}, and this image's release is not known",
+                f"not every vLLM can compute {quantisation} on {target}, and this image's release is not known",
                 f'add version = "…" to the service; {ranges[0].good} works',
             )
         return
