@@ -77,8 +77,13 @@ class Flakes:
 
     def eval(self, flake: Path, attribute: str, apply: str | None = None, **inputs: Path | str) -> Any:  # noqa: ANN401
         """Return the value of an attribute of a flake in a directory; ``inputs`` replace further ones."""
-        command = ["nix", *_OPTIONS, "eval", "--json", *self._offline(flake, inputs), f"path:{flake}#{attribute}"]
+        command = self.eval_command(flake, attribute, **inputs)
         return json.loads(self.nix.run(*command, *(("--apply", apply) if apply else ())))
+
+    def eval_command(self, flake: Path, attribute: str, **inputs: Path | str) -> list[str]:
+        """Return the command that evaluates an attribute, without Nix's evaluation cache."""
+        options = ["--json", "--option", "eval-cache", "false", *self._offline(flake, inputs)]
+        return ["nix", *_OPTIONS, "eval", *options, f"path:{flake}#{attribute}"]
 
     def check(self, flake: Path) -> str:
         """Run ``nix flake check`` without building; return what it printed; raise NixError when it fails."""

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,13 +18,16 @@ from tests.conftest import EXAMPLES, write_flake
 from tests.nix_program import ROOT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.nix_program import Flakes, Nix
 
 GOLDEN = ROOT / "tests" / "golden"
-# A stand-in for hellas-ai/nix-strix-halo, whose forty source inputs no offline folder holds: it has the one attribute that
-# the overlay takes, and test_overlay.py looks at the real flake for it.
+# A stand-in for hellas-ai/nix-strix-halo, whose forty source inputs no offline folder holds: it has the one attribute
+# that the overlay takes, and test_overlay.py looks at the real flake for it.
 STRIX_HALO = """{ outputs = _: { packages.x86_64-linux.vllm-rocm = derivation {
-  name = "vllm-0.25.1"; system = "x86_64-linux"; builder = "/bin/sh"; outputs = [ "out" ]; } // { version = "0.25.1"; }; }; }"""
+  name = "vllm-0.25.1"; system = "x86_64-linux"; builder = "/bin/sh"; outputs = [ "out" ];
+} // { version = "0.25.1"; }; }; }"""
 SERVERS = """machine: let c = machine.config; in {
   failed = map (a: a.message) (builtins.filter (a: !a.assertion) c.assertions);
   toplevel = c.system.build.toplevel.drvPath;

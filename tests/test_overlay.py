@@ -1,4 +1,4 @@
-"""nix/overlays/vllm.nix: vLLM for gpt-oss on gfx1151, from nixpkgs or from nix-strix-halo, and no release that cannot."""
+"""nix/overlays/vllm.nix: vLLM for gpt-oss on gfx1151, from nixpkgs or nix-strix-halo; no release that cannot."""
 
 from __future__ import annotations
 

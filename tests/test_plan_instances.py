@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import write_flake
-from tests.nix_program import ROOT
+from tests.nix_program import ROOT, NixError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.nix_program import Flakes
 
-CLAN_INPUTS = "nixpkgs disko flake-parts sops-nix systems treefmt-nix nix-select data-mesher nix-darwin".split()
+CLAN_INPUTS = ["nixpkgs", "disko", "flake-parts", "sops-nix", "systems", "treefmt-nix", "nix-select"]
+CLAN_INPUTS += ["data-mesher", "nix-darwin"]
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - what the plan says
+COMMON = "--max-model-len 4096 --gpu-memory-utilization 0.85 --max-num-seqs 4"
 # The owner's existing clan: its own machines, and the module as one of its own.
 CLAN = """{
   inputs.nixpkgs.url = "nixpkgs";
@@ -40,8 +43,9 @@ CLAN = """{
 }"""
 FACTS = """machine: let c = machine.config; in {
   failed = map (a: a.message) (builtins.filter (a: !a.assertion) c.assertions);
-  containers = builtins.mapAttrs (_: container: { inherit (container) image cmd environment serviceName autoStart; })
-    c.virtualisation.oci-containers.containers;
+  containers = builtins.mapAttrs (_: container: {
+    inherit (container) image cmd environment serviceName autoStart devices;
+  }) c.virtualisation.oci-containers.containers;
   units = builtins.mapAttrs (_: unit: unit.text) c.systemd.units;
   ports = c.networking.firewall.allowedTCPPorts;
   interfaces = builtins.mapAttrs (_: rules: rules.allowedTCPPorts) c.networking.firewall.interfaces;
@@ -88,27 +92,17 @@ def evaluate(flakes: Flakes, folder: Path, instances: str, machine: str = "") ->
 @pytest.mark.parametrize(
     ("option", "arguments"),
     [
-        (
-            "A",
-            ["--max-model-len", "4096", "--gpu-memory-utilization", "0.85", "--max-num-seqs", "4"]
-            + ["--tensor-parallel-size", "1", "--enforce-eager"],
-        ),
-        (
-            "B",
-            ["--max-model-len", "4096", "--gpu-memory-utilization", "0.85", "--max-num-seqs", "4"]
-            + ["--enforce-eager", "--dtype", "bfloat16"],
-        ),
+        ("A", f"{COMMON} --tensor-parallel-size 1 --enforce-eager"),
+        ("B", f"{COMMON} --enforce-eager --dtype bfloat16"),
     ],
 )
-def test_the_plans_instance_yields_its_server(
-    flakes: Flakes, tmp_path: Path, option: str, arguments: list[str]
-) -> None:
+def test_the_plans_instance_yields_its_server(flakes: Flakes, tmp_path: Path, option: str, arguments: str) -> None:
     facts = evaluate(flakes, tmp_path, plan_block(option))
     assert facts["failed"] == []
     container = facts["containers"]["vllm"]
     assert container["cmd"] == [
-        *("vllm", "serve", "ArliAI/gpt-oss-120b-Derestricted", "--host", "0.0.0.0", "--port", "8000"),
-        *arguments,
+        *("vllm", "serve", "ArliAI/gpt-oss-120b-Derestricted", "--host", EVERYWHERE, "--port", "8000"),
+        *arguments.split(),
     ]
     assert container["serviceName"] == "vllm"
     assert "WantedBy=multi-user.target" in facts["units"]["vllm.service"]
@@ -180,8 +174,10 @@ def test_a_client_finds_its_server(flakes: Flakes, tmp_path: Path) -> None:
         ('serviceType = "vllm";', "no model: set `model`"),
         ('serviceType = "vllm"; model = "a/b"; extraArgs = [ "--port" "1" ];', "--port is given twice"),
         (
-            'serviceType = "openai-compatible"; containerPort = 1; host = "0.0.0.0"; '
-            f'containerImage = "a/b@sha256:{"0" * 64}";',
+            (
+                'serviceType = "openai-compatible"; containerPort = 1; host = "0.0.0.0"; '
+                f'containerImage = "a/b@sha256:{"0" * 64}";'
+            ),
             "bypasses the firewall",
         ),
     ],
@@ -190,5 +186,40 @@ def test_what_cannot_work_is_an_assertion_that_says_what_to_do(
     flakes: Flakes, tmp_path: Path, settings: str, message: str
 ) -> None:
     instances = OWNERS.format(settings=settings, more="")
-    with pytest.raises(Exception, match=re.escape(message)):
+    with pytest.raises(NixError, match=re.escape(message)):
         evaluate(flakes, tmp_path, instances)
+
+
+def test_ollama_with_autostart_false_stays_down_with_its_downloads(flakes: Flakes, tmp_path: Path) -> None:
+    settings = 'serviceType = "ollama"; models = [ "llama3.2:3b" ]; autoStart = false;'
+    facts = evaluate(flakes, tmp_path, OWNERS.format(settings=settings, more=""))
+    assert facts["failed"] == []
+    assert "WantedBy" not in facts["units"]["ollama.service"]
+    assert "WantedBy=ollama.service" in facts["units"]["ollama-model-loader.service"]
+
+
+def test_two_servers_that_take_turns_may_share_a_port(flakes: Flakes, tmp_path: Path) -> None:
+    first = 'serviceType = "llamacpp"; model = "/m.gguf"; port = 8080;'
+    more = """}; instances."other" = { module.name = "llm"; module.input = "self"; roles.server = { tags."llm" = { };
+      settings = { serviceType = "vllm"; model = "a/b"; port = 8080; %s }; };"""
+    facts = evaluate(flakes, tmp_path, OWNERS.format(settings=first, more=more % 'conflicts = [ "llama-cpp" ];'))
+    assert facts["failed"] == []
+    assert "Conflicts=llama-cpp.service" in facts["units"]["vllm.service"]
+
+
+def test_two_servers_on_one_port_are_refused(flakes: Flakes, tmp_path: Path) -> None:
+    first = 'serviceType = "llamacpp"; model = "/m.gguf"; port = 8080;'
+    more = """}; instances."other" = { module.name = "llm"; module.input = "self"; roles.server = { tags."llm" = { };
+      settings = { serviceType = "vllm"; model = "a/b"; port = 8080; }; };"""
+    with pytest.raises(NixError, match="llm and other share port 8080"):
+        evaluate(flakes, tmp_path, OWNERS.format(settings=first, more=more))
+
+
+def test_an_nvidia_container_gets_the_gpu_through_the_toolkit(flakes: Flakes, tmp_path: Path) -> None:
+    image = "a/b@sha256:" + "0" * 64
+    settings = f'serviceType = "vllm"; model = "a/b"; containerImage = "{image}";'
+    machine = 'llmflake.host = { tune = true; hardware = { accelerator = "cuda"; target = "sm_89"; }; };'
+    facts = evaluate(flakes, tmp_path, OWNERS.format(settings=settings, more=""), machine)
+    assert facts["failed"] == []
+    assert facts["containers"]["vllm"]["devices"] == ["nvidia.com/gpu=all"]
+    assert "HSA_ENABLE_SDMA" not in facts["containers"]["vllm"]["environment"]

@@ -37,6 +37,17 @@ def declarations(names: list[str]) -> dict[str, Any]:
     return declared
 
 
+def caches(names: list[str]) -> dict[str, list[str]]:
+    """Return the inputs' binary caches as Nix settings, empty where there is none; Nix asks before it uses one."""
+    found = [_pins()[name]["cache"] for name in names if "cache" in _pins()[name]]
+    if not found:
+        return {}
+    return {
+        "extra-substituters": [cache["url"] for cache in found],
+        "extra-trusted-public-keys": [cache["key"] for cache in found],
+    }
+
+
 def lock(names: list[str]) -> dict[str, Any]:
     """Return flake.lock (version 7) for the same inputs."""
     nodes: dict[str, Any] = {}

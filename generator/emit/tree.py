@@ -45,12 +45,15 @@ def _document(head: list[str], value: object) -> str:
 
 def _flake(spec: Spec, names: list[str]) -> str:
     description = spec.deployment.clan.description or f"Language models of the clan {spec.deployment.clan.name}"
+    caches = inputs.caches(names)
+    outputs = "inputs:\nimport ./nix/flake {\n  inherit inputs;\n  root = ./.;\n}"
     return _document(
         [_MARKER],
         {
             "description": description,
+            **({"nixConfig": Commented(caches, "Prebuilt packages; Nix asks before it uses them.")} if caches else {}),
             "inputs": Commented(Dotted(inputs.declarations(names))),
-            "outputs": Commented(Code("inputs:\nimport ./nix/flake {\n  inherit inputs;\n  root = ./.;\n}")),
+            "outputs": Commented(Code(outputs)),
         },
     )
 

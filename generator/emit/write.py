@@ -2,123 +2,171 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
-import tempfile
+import signal
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from generator.emit.changes import STAGING_PREFIX, Changes
+from generator.emit.changes import Changes, plan_changes
+from generator.emit.present import is_staging, leftovers, nearest_folder, reason, staging_name
 from generator.errors import Location, OutputError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _PATIENCE = 10.0  # seconds to wait for another run in the same directory
+_NO_LOCKS = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
-def apply(changes: Changes) -> None:
-    """Make the directory as wanted.
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What happens at ``target``: ``new`` is moved there (None: nothing is), ``old`` is where what was there goes."""
 
-    Every new file is written beside its place first; only when all of them are there are they moved in, and a failure
-    after that moves everything back.
+    target: Path
+    new: Path | None
+    old: Path | None
 
-    Raises OutputError when the directory cannot be written.
+
+def apply(changes: Changes, *, patience: float = _PATIENCE) -> None:
+    """Make the directory as wanted; after any failure it is as it was before, without leftovers.
+
+    New files are first written to a staging directory on the same file system. Only when all of them are there are
+    they moved in. Another run in the same directory is waited for, ``patience`` seconds.
+
+    Raises OutputError when the directory cannot be written, or has changed since the changes were planned.
     """
-    if changes.empty:
-        return
-    root = changes.root
-    try:
-        made = _make_directories(root)
+    nearest_folder(changes.root)
+    root = changes.root.resolve()
+    done = False
+    while not done:
+        base = nearest_folder(root)
         try:
-            with _locked(root):
-                _swap(changes)
-        except BaseException:
-            _remove_directories(made)
-            raise
-    except OSError as error:
-        what = os.strerror(error.errno).lower() if error.errno else str(error)
-        place = str(root) if error.filename is None or STAGING_PREFIX in str(error.filename) else str(error.filename)
-        raise OutputError(
-            (
-                Problem(
-                    Location(place), "", f"cannot be written: {what}", "nothing was changed; correct that and try again"
-                ),
+            done = (changes.empty and not leftovers(base)) or _apply_below(base, root, changes, patience)
+        except OSError as error:
+            raise OutputError((_problem(error, changes.root, base),)) from error
+
+
+def _apply_below(base: Path, root: Path, changes: Changes, patience: float) -> bool:
+    """Apply the changes with ``base`` locked; return False when root came into being before that."""
+    with _locked(base, patience) as locked:
+        if base != nearest_folder(root):
+            return False
+        # Without a lock, a staging directory may be one that another run is using.
+        for leftover in leftovers(base) if locked else ():
+            shutil.rmtree(leftover, ignore_errors=True)
+        # A run that was waited for may have written what this one was to write.
+        now = plan_changes(changes.root, changes.files, keep=changes.keep, unmarked=changes.unmarked)
+        if not now.work <= changes.work:
+            raise OutputError(
+                (Problem(Location(str(changes.root)), "", "files here have changed in the meantime", "start again"),)
             )
-        ) from error
+        if not now.empty:
+            _carry_out(now, root, base)
+    return True
 
 
-def _swap(changes: Changes) -> None:
-    root = changes.root
-    for leftover in root.glob(f"{STAGING_PREFIX}*"):  # of a run that was killed
-        shutil.rmtree(leftover)
-    staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=root))
-    done: list[tuple[Path, Path]] = []  # moves, to be undone in reverse
+def _carry_out(changes: Changes, root: Path, base: Path) -> None:
+    """Stage and commit; ``base`` is root, or the folder that exists above it and will get a whole tree at once."""
+    staging = base / staging_name()
+    new, old = staging / "new", staging / "old"
+    inner = root.relative_to(base)
+    try:
+        staging.mkdir(mode=0o700)
+        _write({new / inner / path: changes.files[path] for path in (*changes.created, *changes.updated)})
+        if inner.parts:
+            moves = [_Move(base / inner.parts[0], new / inner.parts[0], None)]
+        else:
+            moves = [
+                *(_Move(root / path, new / path, None) for path in changes.created),
+                *(_Move(root / path, new / path, old / path) for path in changes.updated),
+                *(_Move(root / path, None, old / path) for path in changes.deleted),
+            ]
+        with _undisturbed():
+            _commit(moves)
+            _remove_empty(root, changes.deleted)
+    except _NotPutBackError as error:
+        hint = f"the files of before are in {old}: copy them from there before the next run, which removes them"
+        raise OutputError((Problem(Location(str(changes.root)), "", str(error), hint),)) from error
+    except BaseException:
+        _remove(staging)
+        raise
+    _remove(staging)
+
+
+def _write(files: Mapping[Path, str]) -> None:
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:  # noqa: PTH123 - no Path
+            file.write(text.encode())
+    for path in files:  # after all are written, this is one wait for the disk and not one for each
+        with path.open("rb") as file:
+            os.fsync(file.fileno())  # some file systems tell only now that they are full
+
+
+class _NotPutBackError(Exception):
+    """A commit failed, and undoing it failed too."""
+
+
+def _commit(moves: list[_Move]) -> None:
     made: list[Path] = []
     try:
-        new, old = staging / "new", staging / "old"
-        for path in (*changes.created, *changes.updated):
-            _write(new / path, changes.files[path])
-        for path in (*changes.updated, *changes.deleted):
-            _move(root / path, old / path, done, made=None)
-        for path in (*changes.created, *changes.updated):
-            _move(new / path, root / path, done, made=made)
-    except BaseException:
-        for source, target in reversed(done):
-            target.replace(source)
-        _remove_directories(made)
-        raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    _remove_empty(root, changes.deleted)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())  # some file systems tell that they are full only now
-
-
-def _move(source: Path, target: Path, done: list[tuple[Path, Path]], made: list[Path] | None) -> None:
-    new = _make_directories(target.parent)
-    if made is not None:
-        made += new
-    # Noted first: an interruption between the move and its note would lose the file.
-    done.append((source, target))
-    try:
-        source.replace(target)
-    except BaseException:
-        if source.exists() and not target.exists():
-            done.pop()
+        for move in moves:
+            if move.old is not None:
+                move.old.parent.mkdir(parents=True, exist_ok=True)
+                _set_aside(move.target, move.old, stays=move.new is not None)
+            if move.new is not None:
+                _make_folders(move.target.parent, made)
+                move.new.replace(move.target)
+    except BaseException as error:
+        try:
+            for move in reversed(moves):
+                _undo(move)
+        except OSError as second:
+            raise _NotPutBackError(f"writing failed, and so did undoing it: {reason(second)}") from error
+        _remove_folders(made)
         raise
 
 
-def _make_directories(path: Path) -> list[Path]:
-    """Create a directory with its parents; return those that were not there, outermost first."""
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    made: list[Path] = []
-    try:
-        for folder in reversed(missing):
-            folder.mkdir(exist_ok=True)
-            made.append(folder)
-    except BaseException:
-        _remove_directories(made)
-        raise
-    return made
+def _set_aside(target: Path, old: Path, *, stays: bool) -> None:
+    """Keep what is at a target; with a link it stays there too, so that a kill never leaves the place empty."""
+    if stays:
+        with suppress(OSError):  # a file system without hard links
+            old.hardlink_to(target)
+            return
+    target.replace(old)
 
 
-def _remove_directories(made: list[Path]) -> None:
+def _undo(move: _Move) -> None:
+    """Put back what was there, judging by what is where: a failure may have come before or after any step."""
+    if move.old is None:
+        if move.new is not None and not os.path.lexists(move.new):
+            move.target.replace(move.new)
+    elif os.path.lexists(move.old):
+        move.old.replace(move.target)
+
+
+def _make_folders(path: Path, made: list[Path]) -> None:
+    """Create a directory with its parents; those that were not there are added to ``made``, outermost first."""
+    for folder in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
+        made.append(folder)
+        folder.mkdir()
+
+
+def _remove_folders(made: list[Path]) -> None:
     for folder in reversed(made):
-        with suppress(OSError):  # somebody else put something in
+        with suppress(OSError):  # it was not made after all, or somebody else put something in
             folder.rmdir()
 
 
 def _remove_empty(root: Path, deleted: tuple[str, ...]) -> None:
+    """Remove the directories that the deleted files leave empty."""
     for path in deleted:
         for folder in (root / path).parents:
             if folder == root:
@@ -127,22 +175,59 @@ def _remove_empty(root: Path, deleted: tuple[str, ...]) -> None:
                 folder.rmdir()
 
 
+def _remove(staging: Path) -> None:
+    with _undisturbed():
+        shutil.rmtree(staging, ignore_errors=True)
+
+
 @contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Hold the directory against another run."""
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+def _undisturbed() -> Iterator[None]:
+    """Put off Ctrl-C and other polite wishes to end: what is inside takes milliseconds and is worse half done."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise OutputError(
-                        (Problem(Location(str(root)), "", "another run is writing here", "wait until it has ended"),)
-                    ) from None
-                time.sleep(0.05)
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _locked(folder: Path, patience: float) -> Iterator[bool]:
+    """Hold a directory against other runs; yield whether it is held, for some file systems have no locks."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield _lock(descriptor, folder, time.monotonic() + patience)
+    finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path, deadline: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise OutputError(
+                    (Problem(Location(str(folder)), "", "another run is writing here", "wait until it has ended"),)
+                ) from None
+            time.sleep(0.05)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return False
+            raise
+        else:
+            return True
+
+
+def _problem(error: OSError, root: Path, base: Path) -> Problem:
+    """Return a failure as the user should see it: at a place that they know, not in staging."""
+    names = [Path(name) for name in (error.filename2, error.filename) if isinstance(name, str)]
+    place = next((name for name in names if not any(is_staging(part) for part in name.parts)), None)
+    if error.errno in _NOT_WRITABLE:
+        folder = base if place is None else place if os.path.isdir(place) else place.parent  # noqa: PTH112 - never raises
+        where, what, hint = folder, "the directory is not writable", "allow it, or choose another directory"
+    elif error.errno == errno.ENOSPC:
+        device = next(folder for folder in (base, *base.parents) if folder.is_mount())
+        where, what, hint = root, f"no space left on {device}", "free some, or choose another directory"
+    else:
+        where, what, hint = place or root, f"cannot be written: {reason(error)}", "correct that, and start again"
+    return Problem(Location(str(where)), "", what, f"nothing was changed; {hint}")

@@ -76,6 +76,25 @@ lib: {
     // extraEnv;
 
   /**
+    An environment as `systemd.services.<name>.environment` takes it: systemd replaces `%n` by the unit's name, and NixOS
+    leaves percent signs alone.
+
+    Type: attrs of string -> attrs of string
+    Example: forUnit { A = "5 %"; } => { A = "5 %%"; }
+  */
+  forUnit = builtins.mapAttrs (_: builtins.replaceStrings [ "%" ] [ "%%" ]);
+
+  /**
+    An environment as `environment.variables` takes it: NixOS writes the values between double quotes into a shell script.
+
+    Type: attrs of string -> attrs of string
+    Example: forShell { A = "a $x"; } => { A = "a \\$x"; }
+  */
+  forShell = builtins.mapAttrs (
+    _: builtins.replaceStrings [ "\\" "\"" "$" "`" ] [ "\\\\" "\\\"" "\\$" "\\`" ]
+  );
+
+  /**
     The names in an environment that carry secrets.
 
     Type: attrs -> [string]

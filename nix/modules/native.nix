@@ -51,7 +51,7 @@ in
       nameValuePair server.unit {
         wantedBy = lib.optional server.autoStart "multi-user.target";
         after = [ "network.target" ];
-        inherit (server) environment;
+        environment = pure.environment.forUnit server.environment;
         serviceConfig = pure.unit.service {
           inherit (server) accelerator jit unit;
           inherit (host) renderNode;

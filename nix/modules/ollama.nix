@@ -23,7 +23,7 @@ in
       package = packages.ollama server.accelerator;
       inherit (server) host port;
       loadModels = server.pulls;
-      environmentVariables = server.environment;
+      environmentVariables = (import ../lib).environment.forUnit server.environment;
     };
     systemd.services.ollama.wantedBy = mkIf (!server.autoStart) (lib.mkForce [ ]);
     # nixpkgs starts the download at boot, and the download starts the server.

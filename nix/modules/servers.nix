@@ -7,25 +7,30 @@ let
   inherit (lib)
     attrValues
     concatMap
+    elem
     filter
-    groupBy
     mapAttrs
     mapAttrsToList
     mkOption
     types
     ;
   pure = import ../lib;
-  host = config.llmflake.host;
-  resolved = config.llmflake.resolved;
+  inherit (config.llmflake) host resolved servers;
+  names = builtins.attrNames resolved;
+  takeTurns =
+    first: second:
+    elem resolved.${second}.unit servers.${first}.conflicts
+    || elem resolved.${first}.unit servers.${second}.conflicts;
+  # Every pair once: the first name sorts before the second.
   clashes =
-    what: servers:
+    what: value: mayShare:
     concatMap (
-      group:
-      lib.optional (lib.length group > 1) {
+      first:
+      map (second: {
         assertion = false;
-        message = "llmflake.servers: ${lib.concatMapStringsSep " and " (entry: entry.name) group} share ${what} ${(lib.head group).value}; give each its own";
-      }
-    ) (attrValues (groupBy (entry: entry.value) servers));
+        message = "llmflake.servers: ${first} and ${second} share ${what} ${value first}; give each its own";
+      }) (filter (second: first < second && value first == value second && !mayShare first second) names)
+    ) names;
 in
 {
   options.llmflake = {
@@ -47,44 +52,34 @@ in
           inherit (host) hardware;
           hostEnvironment = host.environment;
         }
-      ) config.llmflake.servers;
+      ) servers;
       description = "What each server comes to; see nix/lib/server.nix.";
     };
   };
 
-  config = lib.mkIf (config.llmflake.servers != { }) {
+  config = lib.mkIf (servers != { }) {
     assertions =
       map (message: {
         assertion = false;
         inherit message;
       }) (concatMap (server: server.problems) (attrValues resolved))
-      ++ clashes "unit" (
-        mapAttrsToList (name: server: {
-          inherit name;
-          value = server.unit;
-        }) resolved
-      )
-      ++ clashes "port" (
-        mapAttrsToList (name: server: {
-          inherit name;
-          value = toString server.port;
-        }) resolved
-      );
+      ++ clashes "unit" (name: resolved.${name}.unit) (_: _: false)
+      ++ clashes "port" (name: toString resolved.${name}.port) takeTurns;
 
     networking.firewall.interfaces = lib.mkMerge (
       concatMap (
         name:
         map (interface: {
           ${interface}.allowedTCPPorts = [ resolved.${name}.port ];
-        }) config.llmflake.servers.${name}.firewallInterfaces
-      ) (builtins.attrNames resolved)
+        }) servers.${name}.firewallInterfaces
+      ) names
     );
 
     systemd.services = lib.mkMerge (
       mapAttrsToList (name: server: {
         ${server.unit} = {
-          description = lib.mkForce "LLM server ${name} (${config.llmflake.servers.${name}.serviceType})";
-          conflicts = map (unit: "${unit}.service") config.llmflake.servers.${name}.conflicts;
+          description = lib.mkForce "LLM server ${name} (${servers.${name}.serviceType})";
+          conflicts = map (unit: "${unit}.service") servers.${name}.conflicts;
           # Rebooting into a machine whose server failed five times is a fresh start; see nix/lib/unit.nix.
           unitConfig = pure.unit.startLimits;
           serviceConfig = mapAttrs (_: lib.mkForce) pure.unit.restart;

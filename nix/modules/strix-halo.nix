@@ -15,7 +15,7 @@ let
     mkMerge
     optional
     ;
-  inherit (import ../lib) kernel udev;
+  inherit (import ../lib) environment kernel udev;
   cfg = config.llmflake.host;
   tooOld = kernel.problem {
     inherit (config.boot.kernelPackages.kernel) version;
@@ -48,7 +48,7 @@ in
       hardware.graphics.enable = true;
       hardware.enableRedistributableFirmware = mkDefault true;
       services.udev.extraRules = mkIf cfg.udevRules udev.rules;
-      environment.variables = cfg.environment;
+      environment.variables = environment.forShell cfg.environment;
       # What the runbook's second phase asks of the machine.
       environment.systemPackages = [
         pkgs.rocmPackages.rocminfo

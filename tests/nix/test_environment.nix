@@ -59,6 +59,14 @@ in
       expected.OLLAMA_KEEP_ALIVE = "1h";
     };
   };
+  forUnit.test_a_percent_sign_is_no_specifier = {
+    expr = lib.environment.forUnit { A = "%n 5 %"; };
+    expected.A = "%%n 5 %%";
+  };
+  forShell.test_nothing_is_expanded_between_double_quotes = {
+    expr = lib.environment.forShell { A = "$x `y` \"z\" \\"; };
+    expected.A = "\\$x \\`y\\` \\\"z\\\" \\\\";
+  };
   secretsIn.test_keys_are_found_by_name = {
     expr = lib.environment.secretsIn {
       HF_TOKEN = "x";

@@ -2,7 +2,8 @@
 settings:
 { lib, pkgs, ... }:
 let
-  client = (import ../../lib).client.resolve settings;
+  pure = import ../../lib;
+  client = pure.client.resolve settings;
   package =
     path:
     lib.attrByPath (lib.splitString "." path) (throw
@@ -15,5 +16,5 @@ in
     ++ lib.optional (client.python != [ ]) (
       pkgs.python3.withPackages (python: map (name: python.${name}) client.python)
     );
-  environment.variables = client.variables;
+  environment.variables = pure.environment.forShell client.variables;
 }

@@ -2,6 +2,12 @@
 {
   description = "Language models of the clan aspen";
 
+  # Prebuilt packages; Nix asks before it uses them.
+  nixConfig = {
+    extra-substituters = [ "https://cache.hellas.ai" ];
+    extra-trusted-public-keys = [ "cache.hellas.ai-1:PYolh95U/Ms5fKE+NQTcNZUHyEv4QikaNocg9I9iy0g=" ];
+  };
+
   inputs = {
     nixpkgs.url = "github:NixOS/nixpkgs/nixpkgs-unstable";
     clan-core = {
