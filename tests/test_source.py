@@ -119,7 +119,7 @@ def test_a_file_of_the_greatest_size_is_read(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize("size", [MAX_BYTES + 1, 10_000_000])
 def test_a_larger_file_is_refused_unparsed(folder: pathlib.Path, size: int) -> None:
     assert refused(folder, b"\xff" * size) == [
-        "spec.toml: the file is larger than 1 MiB; give a spec; models and logs do not belong in one"
+        "spec.toml: the file is larger than 4 MiB; give a spec; models and logs do not belong in one"
     ]
 
 
