@@ -20,22 +20,20 @@ def _toml(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class HardwareRecord:
-    """A machine's hardware: ``accelerator`` rocm, cuda or cpu; ``target`` gfx… or sm_…; ``memory_mib`` nominal MiB."""
+    """A machine's hardware: ``accelerator`` rocm, cuda or cpu; ``target`` gfx… or sm_…; ``memory_mib`` nominal MiB.
+
+    ``visible_mib`` is what the system sees of a unified memory, ``bandwidth_gbs`` nominal in 10^9 bytes a second; both
+    None where not known. ``measured_as`` is its name in the published measurements.
+    """
 
     accelerator: str
     target: str | None
     memory_mib: int
     unified: bool
     render_node: str = "/dev/dri/renderD128"
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryRecord:
-    """What is known of a model repository: the bytes an engine loads, how they are stored, what to serve instead."""
-
-    weight_bytes: int
-    quantisation: str
-    instead: str
+    visible_mib: int | None = None
+    bandwidth_gbs: float | None = None
+    measured_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,15 @@ class FlagChange:
 def hardware() -> dict[str, HardwareRecord]:
     """Return hardware by catalog name."""
     return {
-        name: HardwareRecord(entry["accelerator"], entry.get("target"), entry["memory_mib"], entry["unified"])
+        name: HardwareRecord(
+            entry["accelerator"],
+            entry.get("target"),
+            entry["memory_mib"],
+            entry["unified"],
+            visible_mib=entry.get("visible_mib"),
+            bandwidth_gbs=entry.get("bandwidth_gbs"),
+            measured_as=entry.get("measured_as"),
+        )
         for name, entry in _toml(_HERE / "hardware.toml").items()
     }
 
@@ -102,15 +108,6 @@ def hardware() -> dict[str, HardwareRecord]:
 def hardware_descriptions() -> dict[str, str]:
     """Return what each catalog name stands for, for people."""
     return {name: entry["description"] for name, entry in _toml(_HERE / "hardware.toml").items()}
-
-
-@cache
-def repositories() -> dict[str, RepositoryRecord]:
-    """Return known model repositories by ``owner/name``."""
-    return {
-        name: RepositoryRecord(entry["weight_bytes"], entry["quantisation"], entry.get("instead", ""))
-        for name, entry in _toml(_HERE / "models.toml").items()
-    }
 
 
 @cache

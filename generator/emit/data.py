@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from generator.catalog.load import repositories
+from generator.catalog.models import repositories
 from generator.spec.rules.engines import image_of, release_of
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _model(model: Model) -> dict[str, Any]:
             "exclude": list(model.exclude),
             "directory": model.directory,
             "file": model.file,
-            "quantisation": model.quantisation or (known.quantisation if known else None),
+            "quantisation": model.quantisation or (known.format if known else None),
         }
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.spec.rules import engines, flags, hardware, memory, placement, references, secrets
+from generator.spec.rules import engines, flags, hardware, placement, references, secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,6 @@ _RULES = (
     hardware.check,
     engines.check,
     flags.check,
-    memory.check,
     secrets.check,
 )
 

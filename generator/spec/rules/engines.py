@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.catalog.load import images, repositories, version_key, vllm_releases
+from generator.catalog.load import images, version_key, vllm_releases
+from generator.catalog.models import repositories
 from generator.spec.rules.finding import Finding
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def _release(service: Service, machine: Machine, model: Model | None) -> Iterato
         return
     target = machine.hardware.target
     known = repositories().get(model.repository)
-    quantisation = model.quantisation or (known.quantisation if known else None)
+    quantisation = model.quantisation or (known.format if known else None)
     if quantisation is None:
         return
     release = release_of(service, machine)

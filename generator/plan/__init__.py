@@ -1,0 +1,1 @@
+"""Whether a deployment fits and how fast it is: numbers in, numbers out."""
