@@ -78,16 +78,27 @@ def _single(engine: str, driver: str, hardware: str = "", kind: str = "decode") 
 
 _PREFILL = ("dense", "experts", "mixture_16_bit", "attention", "reads", "recurrent_layers", "layers")
 FITS = (
-    Fit("llamacpp.vulkan-radv", _strix("vulkan-radv"), (*_BASE, *_CACHE, "mixture_16_bit_layers"),
-        same={"cache_odd": "cache_shared"}),
-    Fit("llamacpp.vulkan-amdvlk", _strix("vulkan-amdvlk"), (*_BASE, *_CACHE, "mixture_16_bit_layers"),
-        same={"cache_odd": "cache_shared", "cache_few": "cache_shared"}),
+    Fit(
+        "llamacpp.vulkan-radv",
+        _strix("vulkan-radv"),
+        (*_BASE, *_CACHE, "mixture_16_bit_layers"),
+        same={"cache_odd": "cache_shared"},
+    ),
+    Fit(
+        "llamacpp.vulkan-amdvlk",
+        _strix("vulkan-amdvlk"),
+        (*_BASE, *_CACHE, "mixture_16_bit_layers"),
+        same={"cache_odd": "cache_shared", "cache_few": "cache_shared"},
+    ),
     Fit("llamacpp.rocm", _strix("rocm"), (*_BASE, *_CACHE)),
-    Fit("llamacpp.cuda", _single("llama.cpp", "cuda"), ("dense", "experts", "layers", *_CACHE),
-        same={"cache_odd": "cache_shared", "cache_few": "cache_shared"}),
+    Fit(
+        "llamacpp.cuda",
+        _single("llama.cpp", "cuda"),
+        ("dense", "experts", "layers", *_CACHE),
+        same={"cache_odd": "cache_shared", "cache_few": "cache_shared"},
+    ),
     Fit("llamacpp.metal", _single("llama.cpp", "metal"), ("dense", "layers"), group=lambda run: run.hardware),
-    Fit("vllm.rocm", _single("vLLM", "rocm", _STRIX), ("dense", "experts", "slow_experts"),
-        same={"experts": "dense"}),
+    Fit("vllm.rocm", _single("vLLM", "rocm", _STRIX), ("dense", "experts", "slow_experts"), same={"experts": "dense"}),
     Fit("llamacpp.vulkan-radv.prefill", _strix("vulkan-radv", "prefill"), _PREFILL, "prefill"),
     Fit("llamacpp.rocm.prefill", _strix("rocm", "prefill"), _PREFILL, "prefill"),
 )
@@ -98,9 +109,7 @@ def terms(run: Run, kind: str) -> Terms:
     if kind == "prefill":
         return speed.prefill_terms(run.shape, run.weights, run.prompt, run.depth, run.bandwidth)
     slow = run.engine == "vLLM" and run.shape.native_format == "mxfp4"
-    return speed.decode_terms(
-        run.shape, run.weights, run.depth, run.element_bytes, run.bandwidth, slow_experts=slow
-    )
+    return speed.decode_terms(run.shape, run.weights, run.depth, run.element_bytes, run.bandwidth, slow_experts=slow)
 
 
 def coefficients(known: Sequence[tuple[Terms, float]], fit: Fit) -> dict[str, float]:

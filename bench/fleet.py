@@ -45,6 +45,7 @@ def spec(size: int) -> dict[str, Any]:
                 "engine": "vllm",
                 **({"tags": [f"rack-{number}"]} if number % 2 else {"machines": [f"node{number}"]}),
                 "model": "gpt-oss-120b",
+                "accept": ["slow", "unproven"],
                 "vllm": {"max_model_len": 4096, "gpu_memory_utilization": 0.85, "max_num_seqs": 4},
             }
             for number in range(size)

@@ -31,7 +31,6 @@ class Format:
     loaded: dict[str, float]
 
 
-
 @dataclass(frozen=True, slots=True)
 class Repository:
     """A repository on the hub: the bytes that an engine loads of it, the shape (a name of shapes.toml), the format.
@@ -45,6 +44,7 @@ class Repository:
     shape: str
     file: str | None
     revision: str | None
+    max_context: int | None  # where it is not its shape's
     derestricted: bool
     instead: tuple[str, ...]
     source: str
@@ -134,6 +134,7 @@ def repositories() -> dict[str, Repository]:
             shape=entry["shape"],
             file=entry.get("file"),
             revision=entry.get("revision"),
+            max_context=entry.get("max_context"),
             derestricted=entry.get("derestricted", False),
             instead=tuple(entry.get("instead", ())),
             source=entry["source"],

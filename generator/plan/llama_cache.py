@@ -49,9 +49,7 @@ def cache_bytes(
     shape: Shape, context: int, sequences: int, ubatch: int, key_type: str = "f16", value_type: str = "f16"
 ) -> float:
     """Return the bytes of keys and values of all layers."""
-    return sum(
-        kv_bytes(layers, context, sequences, ubatch, key_type, value_type) for layers in shape.attention
-    )
+    return sum(kv_bytes(layers, context, sequences, ubatch, key_type, value_type) for layers in shape.attention)
 
 
 def state_bytes(shape: Shape, sequences: int) -> float:

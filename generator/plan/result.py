@@ -99,7 +99,7 @@ class Caveat:
 class ServicePlan:
     """What is known of one service on one machine before it runs.
 
-    ``verdict`` is "fits", "fits with caveats", "does not fit" or "unknown"; ``needs`` are the reasons for which the spec
+    ``verdict`` is "feasible", "feasible with caveats", "not feasible" or "unknown"; ``needs`` are the reasons for which the spec
     must accept it ("slow", "unproven"), whether it does or not.
     """
 
@@ -113,7 +113,7 @@ class ServicePlan:
     memory: Memory
     limits: Limits | None
     speed: Speed | None
-    load: Estimate | None
+    load: float | None  # seconds at least: the weights once from the disk
     disk: float | None
     measured: tuple[Measurement, ...] = ()
     caveats: tuple[Caveat, ...] = ()

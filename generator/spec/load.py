@@ -14,10 +14,14 @@ from generator.spec.schema import validate
 from generator.spec.source import Source, read_source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from generator.spec.model import Deployment, Placement
     from generator.spec.positions import DataPath
+    from generator.spec.rules.finding import Finding
+
+    Rule = Callable[[Context], Iterable[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,8 @@ class Spec:
     placement: Placement
 
 
-def load_spec(path: Path | str) -> Spec:
-    """Read and check a spec file ("-" is standard input).
+def load_spec(path: Path | str, *further: Rule) -> Spec:
+    """Read and check a spec file ("-" is standard input); ``further`` are rules of higher floors, as the planner's.
 
     Raises SpecError with every problem at once: those of the schema, and those of the rules for what it lets through.
     """
@@ -45,7 +49,8 @@ def load_spec(path: Path | str) -> Spec:
     context = Context(
         deployment, placement, *(_names(source.data, table) for table in ("machines", "models", "services"))
     )
-    found = [source.problem(f.path, f.what, f.hint, key=f.key) for f in rules.check(context)]
+    findings = [finding for rule in (rules.check, *further) for finding in rule(context)]
+    found = [source.problem(f.path, f.what, f.hint, key=f.key) for f in findings]
     if problems or found:
         raise SpecError(tuple(sorted({*problems, *found})))
     return Spec(source, deployment, placement)

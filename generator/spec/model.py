@@ -26,6 +26,14 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True)
+class Disk:
+    """The disk that holds the models: MiB a second that it reads, GiB that are free; None where not known."""
+
+    read_mib_s: int | None
+    free_gib: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """A NixOS machine. ``hardware`` is None when the catalog does not know ``hardware_name``."""
 
@@ -43,6 +51,7 @@ class Machine:
     kernel: Kernel
     udev_rules: bool
     rocm_environment: dict[str, str]
+    disk: Disk
 
     @property
     def gpu_memory_mib(self) -> int | None:
@@ -68,6 +77,7 @@ class Model:
     format: str
     quantisation: str | None
     size_gib: float | None
+    shape: str | None
     directory: str
 
 
@@ -79,6 +89,15 @@ class Container:
     image: str | None
     command: tuple[str, ...] | None
     port: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """What a service must do at least: tokens a second for one user, seconds to the first token of so long a prompt."""
+
+    decode_tokens_s: float
+    first_token_s: float
+    prompt_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +121,8 @@ class Service:
     package: str
     unit: str
     conflicts: tuple[str, ...]
+    expect: Expect
+    accept: tuple[str, ...]
     extra_args: tuple[str, ...]
     allow_unknown_flags: bool
     extra_env: dict[str, str]
@@ -170,6 +191,7 @@ def _machine(name: str, data: dict[str, Any]) -> Machine:
         kernel=Kernel(kernel.get("package"), kernel.get("minimum"), tuple(kernel.get("parameters", ()))),
         udev_rules=data.get("udev_rules", True),
         rocm_environment=dict(data.get("rocm_environment", {})),
+        disk=Disk(data.get("disk", {}).get("read_mib_s"), data.get("disk", {}).get("free_gib")),
     )
 
 
@@ -180,6 +202,8 @@ def _inline_hardware(data: dict[str, Any]) -> HardwareRecord:
         memory_mib=data["memory_mib"],
         unified=data.get("unified", False),
         render_node=data.get("render_node", "/dev/dri/renderD128"),
+        visible_mib=data.get("visible_mib"),
+        bandwidth_gbs=data.get("bandwidth_gbs"),
     )
 
 
@@ -195,6 +219,7 @@ def _model(name: str, data: dict[str, Any]) -> Model:
         format=data["format"],
         quantisation=data.get("quantisation"),
         size_gib=data.get("size_gib"),
+        shape=data.get("shape"),
         directory=data.get("directory", f"/var/lib/llm/models/{name}"),
     )
 
@@ -203,6 +228,7 @@ def _service(name: str, data: dict[str, Any]) -> Service:
     engine = data["engine"]
     container = data.get("container", {})
     command = container.get("command")
+    expect = data.get("expect", {})
     return Service(
         name=name,
         engine=engine,
@@ -226,6 +252,10 @@ def _service(name: str, data: dict[str, Any]) -> Service:
         package=data.get("package", "nixpkgs"),
         unit=data.get("unit", _UNITS.get(engine, name)),
         conflicts=tuple(data.get("conflicts", ())),
+        expect=Expect(
+            expect.get("decode_tokens_s", 10.0), expect.get("first_token_s", 5.0), expect.get("prompt_tokens", 512)
+        ),
+        accept=tuple(data.get("accept", ())),
         extra_args=tuple(data.get("extra_args", ())),
         allow_unknown_flags=data.get("allow_unknown_flags", False),
         extra_env=dict(data.get("extra_env", {})),

@@ -1,0 +1,195 @@
+"""What the planner refuses: what does not fit, and what is slow or unproven and was not accepted; as the rules' findings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from generator.plan import instead
+from generator.plan.ask import available_bytes
+from generator.plan.memory import limits, limits_within, memory, sequence_bytes
+from generator.plan.planner import claimed, most_together, plan_machine
+from generator.plan.service import SLOW, UNPROVEN, feasible
+from generator.spec.rules.finding import Finding
+from generator.spec.rules.flags import flag_of_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from generator.plan.ask import Ask, Known
+    from generator.plan.planner import Planned
+    from generator.plan.result import Memory, ServicePlan
+    from generator.spec.model import Model
+    from generator.spec.rules.finding import Context
+
+_GIB = 1024**3
+_Path = tuple[str | int, ...]
+
+
+def check(context: Context, given: Mapping[str, Known] | None = None) -> Iterator[Finding]:
+    """Yield what is wrong with the plan of a deployment."""
+    deployment = context.deployment
+    told: set[tuple[object, ...]] = set()
+    for machine in deployment.machines.values():
+        available = available_bytes(machine)
+        if available is None:
+            continue
+        services = context.placement.services_on[machine.name]
+        planned = plan_machine(deployment, machine, services, given, with_measured=False)
+        fitting = []
+        for asked, plan in planned:
+            model = deployment.models.get(asked.service.model or "")
+            found = list(_alone(asked, plan, model, available))
+            if not found:
+                fitting.append((asked, plan))
+                found = list(_accepted(asked, plan))
+            for finding in found:
+                if (finding.path, finding.what) not in told:
+                    told.add((finding.path, finding.what))
+                    yield finding
+        yield from _together(machine.name, fitting, available)
+        yield from _disk(planned)
+
+
+def _field(asked: Ask, name: str) -> _Path:
+    """Return where a service sets a flag: its field, the argument that names it, or the service."""
+    here: _Path = ("services", asked.service.name)
+    if name in asked.service.flags:
+        return (*here, asked.engine, name)
+    flag = "--" + name.replace("_", "-")
+    for index, argument in enumerate(asked.service.extra_args):
+        if flag_of_argument(argument, asked.engine) == flag:
+            return (*here, "extra_args", index)
+    return here
+
+
+def _alone(asked: Ask, plan: ServicePlan, model: Model | None, available: float) -> Iterator[Finding]:
+    shape = asked.known.shape
+    context = "max_model_len" if asked.engine == "vllm" else "ctx_size"
+    if shape is not None and shape.max_context is not None and asked.context is not None and not asked.stretched:
+        if asked.context > shape.max_context:
+            yield Finding(
+                _field(asked, context),
+                f"{asked.context} tokens are more than the {shape.max_context} that the model knows",
+                f"set {context} to {shape.max_context if asked.engine == 'vllm' or asked.shared_context else shape.max_context * asked.sequences} at most",
+            )
+            return
+    taken = memory(asked, available)
+    bounds = limits(asked, available)
+    if model is None or feasible(asked, taken, bounds) is not False:
+        return
+    weights = next(part for part in taken.parts if part.name == "weights")
+    name, has = asked.machine.name, available / _GIB
+    if weights.low > available:
+        smaller = list(instead.smaller_models(asked, model, available))
+        yield Finding(
+            ("services", asked.service.name, "model"),
+            f"{model.repository} has {weights.bytes / _GIB:.1f} GiB of weights, and {name}'s GPU has {has:.1f} GiB",
+            f"serve {', or '.join(smaller)}" if smaller else "choose a smaller model or a smaller quantisation",
+        )
+    elif asked.engine == "vllm":
+        yield from _share(asked, taken, weights.low, available)
+    else:
+        need = " + ".join(f"{part.name} {part.bytes / _GIB:.1f}" for part in taken.parts)
+        hints = [] if bounds is None else list(instead.smaller_sizes(asked, bounds))
+        yield Finding(
+            _field(asked, "ctx_size"),
+            f"{need} = {(taken.claim or weights.bytes) / _GIB:.1f} GiB, and {name}'s GPU has {has:.1f} GiB",
+            ", or ".join(hints) or "choose a smaller quantisation",
+        )
+
+
+def _share(asked: Ask, taken: Memory, weights: float, available: float) -> Iterator[Finding]:
+    """Yield why vLLM would not start: its share, or its cache."""
+    name, share = asked.machine.name, (asked.share or 0.0) * available
+    rest = sum(part.low for part in taken.parts if part.name not in {"weights", "KV cache"})
+    if asked.cache_bytes is not None and (taken.claim or 0.0) > available:
+        yield Finding(
+            _field(asked, "kv_cache_memory_bytes"),
+            f"weights, cache and what vLLM takes beside them are {(taken.claim or 0.0) / _GIB:.1f} GiB, and {name}'s GPU "
+            f"has {available / _GIB:.1f} GiB",
+            f"set it to {max(int(asked.cache_bytes - ((taken.claim or 0.0) - available)), 0)} at most",
+        )
+        return
+    if asked.cache_bytes is None and share < weights + rest:
+        yield Finding(
+            _field(asked, "gpu_memory_utilization"),
+            f"{share / _GIB:.1f} GiB of {name}'s {available / _GIB:.1f} GiB are less than the {weights / _GIB:.1f} GiB of "
+            f"weights and at least {rest / _GIB:.1f} GiB beside them",
+            _larger_share(weights + rest + sequence_bytes(asked), available),
+        )
+        return
+    left = asked.cache_bytes if asked.cache_bytes is not None else share - weights - rest
+    hints = list(instead.smaller_sizes(asked, limits_within(asked, left)))
+    if asked.cache_bytes is None:
+        hints.append(_larger_share(weights + rest + sequence_bytes(asked), available))
+    yield Finding(
+        _field(asked, "max_model_len"),
+        f"one sequence of {asked.context} tokens takes {sequence_bytes(asked) / _GIB:.2f} GiB of cache, and at most "
+        f"{left / _GIB:.2f} GiB are left for it",
+        ", or ".join(hints),
+    )
+
+
+def _larger_share(needed: float, available: float) -> str:
+    share = needed / available
+    return f"set gpu_memory_utilization above {share:.2f}" if share < 1 else "choose a smaller model"
+
+
+def _accepted(asked: Ask, plan: ServicePlan) -> Iterator[Finding]:
+    here = ("services", asked.service.name)
+    accept = asked.service.accept
+    missing = [need for need in plan.needs if need not in accept]
+    reasons = []
+    if SLOW in missing:
+        reasons.append(_why_slow(asked, plan))
+    if UNPROVEN in missing:
+        known = asked.known.why or next(iter(plan.unknown), "")
+        changed = "the speed of this release's kernels was never published"
+        reasons.append("unproven: " + (changed if asked.known.weights and plan.speed and plan.speed.decode else known))
+    if reasons:
+        accepted = ", ".join(f'"{need}"' for need in plan.needs)
+        yield Finding(
+            here,
+            f"the plan on {asked.machine.name} is {'; '.join(reasons)}",
+            f"change it, or set accept = [{accepted}]; llmflake plan shows the numbers",
+            key=True,
+        )
+
+
+def _why_slow(asked: Ask, plan: ServicePlan) -> str:
+    expect, speed = asked.service.expect, plan.speed
+    if speed is not None and speed.decode is not None and speed.decode.value < expect.decode_tokens_s:
+        return f"slow: about {speed.decode.value:.1f} tokens a second for one user, and {expect.decode_tokens_s:g} are expected"
+    first = speed.first_token.value if speed is not None and speed.first_token is not None else 0.0
+    return (
+        f"slow: about {first:.1f} s to the first token of a prompt of {expect.prompt_tokens}, and "
+        f"{expect.first_token_s:g} are expected"
+    )
+
+
+def _together(machine: str, planned: list[Planned], available: float) -> Iterator[Finding]:
+    worst = most_together(planned)
+    total = claimed(worst)
+    # A share of 0.5 twice is all of it; the last bit of a float must not decide.
+    if len(worst) > 1 and total > available * (1 + 1e-9):
+        parts = " + ".join(f'{(plan.memory.claim or 0.0) / _GIB:.1f} ("{plan.service}")' for _, plan in worst)
+        first, last = worst[0][0].service, worst[-1][0].service
+        yield Finding(
+            ("services", last.name),
+            f"{machine}'s GPU has {available / _GIB:.1f} GiB, and its services take {parts} = {total / _GIB:.1f} GiB at once",
+            f'lower what they take, or let them take turns with conflicts = ["{first.name}"]',
+            key=True,
+        )
+
+
+def _disk(planned: list[Planned]) -> Iterator[Finding]:
+    sizes = {asked.service.model: plan.disk for asked, plan in planned if plan.disk is not None}
+    free = planned[0][0].machine.disk.free_gib if planned else None
+    total = sum(sizes.values()) / _GIB
+    if free is not None and total > free:
+        machine = planned[0][0].machine.name
+        yield Finding(
+            ("machines", machine, "disk", "free_gib"),
+            f"the models of {machine} are {total:.1f} GiB of files, and {free:g} GiB are free",
+            "free more, or serve fewer models there",
+        )

@@ -1,0 +1,66 @@
+"""The published measurements to show beside an estimate: the newest of each kind, the same engine's first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from generator.catalog import measured, models
+from generator.plan.result import Measurement
+
+if TYPE_CHECKING:
+    from generator.plan.ask import Ask
+
+_ENGINES = {"vllm": "vLLM", "llamacpp": "llama.cpp", "ollama": "Ollama"}
+_DRIVERS = {"vulkan": ("Vulkan", "RADV"), "rocm": ("ROCm", ""), "cuda": ("CUDA", "")}
+_MOST = 8
+
+
+def published(asked: Ask) -> tuple[Measurement, ...]:
+    """Return measurements of the service's model on its machine's hardware."""
+    hardware, known = asked.machine.hardware, asked.known
+    if hardware is None or hardware.measured_as is None or known.shape is None:
+        return ()
+    name = known.repository.shape if known.repository is not None else None
+    if name is None:
+        name = next((model for model in models.shape_names() if models.shape(model) is known.shape), None)
+    seen: set[tuple[str, ...]] = set()
+    found = []
+    for row in measured.speeds(name, hardware.measured_as) if name is not None else ():
+        what = _what(row)
+        engine = " ".join(filter(None, (row["engine"], row["engine_version"], row["backend"], row["driver_env"])))
+        driver = "AMDVLK" if "AMDVLK" in row["driver_env"].upper() else ""
+        key = (what, row["engine"], row["backend"], driver, row["quant"].upper())
+        if key in seen or row["kind"] == "decode-speculative":
+            continue
+        seen.add(key)
+        rank = (
+            row["engine"] != _ENGINES.get(asked.engine),
+            row["kind"] == "prefill",
+            (row["backend"], row["driver_env"]) != _DRIVERS.get(asked.backend),
+            int(row["context_depth"] or 0),
+        )
+        found.append(
+            (
+                rank,
+                Measurement(
+                    what=what,
+                    value=float(row["value_tps"]),
+                    engine=engine,
+                    format=row["quant"],
+                    source=row["source"],
+                    date=row["date"],
+                    same_engine=row["engine"] == _ENGINES.get(asked.engine),
+                ),
+            )
+        )
+    return tuple(entry for _, entry in sorted(found, key=lambda pair: pair[0])[:_MOST])
+
+
+def _what(row: dict[str, str]) -> str:
+    depth, users = row["context_depth"] or "0", row["batch"]
+    if row["kind"] == "prefill":
+        return f"prompt of {row['n_prompt']}" + (f" at {depth}" if depth != "0" else "")
+    if row["kind"] == "throughput":
+        return f"throughput, {users}"
+    text = "decode" + (f" at {depth}" if depth != "0" else "")
+    return text if users == "1" else f"{text}, {users} at once"
