@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     Terms = dict[str, float]
 
 _OUTPUT = Path(models.__file__).resolve().parent / "speed.toml"
-_HEAD = """# Managed by `python -m bench.fit`: fitted to measurements/speed.csv, which names the source of every row. Do not edit.
-# Coefficients: see generator/plan/speed.py. "low" and "high" bound 80 % of measured over estimated speed, "error" is the mean
-# absolute relative error, both with each model left out of its own fit.
+_HEAD = """# Managed by `python -m bench.fit`: fitted to measurements/speed.csv, which names the source of every row.
+# Coefficients: see generator/plan/speed.py. "low" and "high" bound 80 % of measured over estimated speed, "error" is
+# the mean absolute relative error, both with each model left out of its own fit; of few models, all of them.
 """
 _GIB = 1024**3
 _STRIX = "Strix Halo"
@@ -106,10 +106,11 @@ FITS = (
 
 def terms(run: Run, kind: str) -> Terms:
     """Return the terms of a run: seconds at its hardware's nominal bandwidth, or operations."""
+    stored = speed.Stored(run.shape, run.weights, run.bandwidth)
     if kind == "prefill":
-        return speed.prefill_terms(run.shape, run.weights, run.prompt, run.depth, run.bandwidth)
+        return speed.prefill_terms(stored, run.prompt, run.depth)
     slow = run.engine == "vLLM" and run.shape.native_format == "mxfp4"
-    return speed.decode_terms(run.shape, run.weights, run.depth, run.element_bytes, run.bandwidth, slow_experts=slow)
+    return speed.decode_terms(stored, run.depth, run.element_bytes, slow_experts=slow)
 
 
 def coefficients(known: Sequence[tuple[Terms, float]], fit: Fit) -> dict[str, float]:
@@ -141,7 +142,7 @@ def left_out(known: Sequence[tuple[str, Terms, float]], fit: Fit) -> list[float]
 
 
 def _batch(fit: Fit, found: dict[str, float]) -> float | None:
-    """Return what every further user costs a layer, in seconds, from rows of several users at once; None without any."""
+    """Return what every further user costs a layer, in seconds, from rows of several users; None without any."""
     costs = []
     for run in runs():
         engine, _, driver = fit.name.partition(".")

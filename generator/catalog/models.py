@@ -1,4 +1,4 @@
-"""What the catalog knows of models: shapes, formats of weights, repositories; TOML into records, read when asked for."""
+"""What the catalog knows of models: shapes, formats of weights, repositories; records of TOML, read when asked for."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _HERE = Path(__file__).resolve().parent
 class Format:
     """How weights are stored, in bits a parameter: ``dense``, ``experts`` and ``embedding`` by use.
 
-    ``uniform`` means that one average holds for all of them. ``loaded`` multiplies the experts' bytes once an engine has
-    them in memory, by accelerator.
+    ``uniform`` means that one average holds for all of them. ``loaded`` multiplies the experts' bytes once an engine
+    has them in memory, by accelerator.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a service asks for, as numbers: its flags whether fields or arguments, its model's shape and weights, its GPU."""
+"""What a service asks for, as numbers: its flags, fields or arguments; its model's shape and weights; its GPU."""
 
 from __future__ import annotations
 
@@ -44,14 +44,15 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A service on a machine, as numbers. ``context`` is tokens a sequence, ``server_context`` those of all together.
+    """A service on a machine, as numbers. ``context`` is tokens a sequence, ``server_context`` of all together.
 
-    ``backend`` is what the engine computes with: rocm, cuda, vulkan, cpu. ``share`` is vLLM's share of the GPU's memory,
-    ``cache_bytes`` its fixed size of the cache; None where they do not apply.
+    ``backend`` is what the engine computes with: rocm, cuda, vulkan, cpu. ``share`` is vLLM's share of the GPU's
+    memory, ``cache_bytes`` its fixed size of the cache; None where they do not apply.
     """
 
     service: Service
     machine: Machine
+    repository: str | None  # the model's
     known: Known
     release: str | None
     backend: str
@@ -145,6 +146,7 @@ def ask(service: Service, machine: Machine, model: Model | None, given: Known | 
     return Ask(
         service=service,
         machine=machine,
+        repository=None if model is None else model.repository,
         known=known,
         release=release_of(service, machine),
         backend=_backend(service.engine, accelerator, flags),

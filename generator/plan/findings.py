@@ -1,4 +1,4 @@
-"""What the planner refuses: what does not fit, and what is slow or unproven and was not accepted; as the rules' findings."""
+"""What the planner refuses: what does not fit, and what is slow or unproven without being accepted; as findings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check(context: Context, given: Mapping[str, Known] | None = None) -> Iterato
         fitting = []
         for asked, plan in planned:
             model = deployment.models.get(asked.service.model or "")
-            found = list(_alone(asked, plan, model, available))
+            found = list(_alone(asked, model, available))
             if not found:
                 fitting.append((asked, plan))
                 found = list(_accepted(asked, plan))
@@ -62,17 +62,11 @@ def _field(asked: Ask, name: str) -> _Path:
     return here
 
 
-def _alone(asked: Ask, plan: ServicePlan, model: Model | None, available: float) -> Iterator[Finding]:
-    shape = asked.known.shape
-    context = "max_model_len" if asked.engine == "vllm" else "ctx_size"
-    if shape is not None and shape.max_context is not None and asked.context is not None and not asked.stretched:
-        if asked.context > shape.max_context:
-            yield Finding(
-                _field(asked, context),
-                f"{asked.context} tokens are more than the {shape.max_context} that the model knows",
-                f"set {context} to {shape.max_context if asked.engine == 'vllm' or asked.shared_context else shape.max_context * asked.sequences} at most",
-            )
-            return
+def _alone(asked: Ask, model: Model | None, available: float) -> Iterator[Finding]:
+    too_long = _too_long(asked)
+    if too_long is not None:
+        yield too_long
+        return
     taken = memory(asked, available)
     bounds = limits(asked, available)
     if model is None or feasible(asked, taken, bounds) is not False:
@@ -98,6 +92,19 @@ def _alone(asked: Ask, plan: ServicePlan, model: Model | None, available: float)
         )
 
 
+def _too_long(asked: Ask) -> Finding | None:
+    most = asked.known.shape.max_context if asked.known.shape is not None else None
+    if most is None or asked.context is None or asked.stretched or asked.context <= most:
+        return None
+    name = "max_model_len" if asked.engine == "vllm" else "ctx_size"
+    split = asked.engine != "vllm" and not asked.shared_context
+    return Finding(
+        _field(asked, name),
+        f"{asked.context} tokens are more than the {most} that the model knows",
+        f"set {name} to {most * asked.sequences if split else most} at most",
+    )
+
+
 def _share(asked: Ask, taken: Memory, weights: float, available: float) -> Iterator[Finding]:
     """Yield why vLLM would not start: its share, or its cache."""
     name, share = asked.machine.name, (asked.share or 0.0) * available
@@ -105,7 +112,7 @@ def _share(asked: Ask, taken: Memory, weights: float, available: float) -> Itera
     if asked.cache_bytes is not None and (taken.claim or 0.0) > available:
         yield Finding(
             _field(asked, "kv_cache_memory_bytes"),
-            f"weights, cache and what vLLM takes beside them are {(taken.claim or 0.0) / _GIB:.1f} GiB, and {name}'s GPU "
+            f"weights, cache and what vLLM takes beside are {(taken.claim or 0.0) / _GIB:.1f} GiB, and {name}'s GPU "
             f"has {available / _GIB:.1f} GiB",
             f"set it to {max(int(asked.cache_bytes - ((taken.claim or 0.0) - available)), 0)} at most",
         )
@@ -113,8 +120,8 @@ def _share(asked: Ask, taken: Memory, weights: float, available: float) -> Itera
     if asked.cache_bytes is None and share < weights + rest:
         yield Finding(
             _field(asked, "gpu_memory_utilization"),
-            f"{share / _GIB:.1f} GiB of {name}'s {available / _GIB:.1f} GiB are less than the {weights / _GIB:.1f} GiB of "
-            f"weights and at least {rest / _GIB:.1f} GiB beside them",
+            f"{share / _GIB:.1f} GiB of {name}'s {available / _GIB:.1f} GiB are less than the weights, "
+            f"{weights / _GIB:.1f} GiB, and at least {rest / _GIB:.1f} GiB beside them",
             _larger_share(weights + rest + sequence_bytes(asked), available),
         )
         return
@@ -159,7 +166,8 @@ def _accepted(asked: Ask, plan: ServicePlan) -> Iterator[Finding]:
 def _why_slow(asked: Ask, plan: ServicePlan) -> str:
     expect, speed = asked.service.expect, plan.speed
     if speed is not None and speed.decode is not None and speed.decode.value < expect.decode_tokens_s:
-        return f"slow: about {speed.decode.value:.1f} tokens a second for one user, and {expect.decode_tokens_s:g} are expected"
+        about, wanted = f"{speed.decode.value:.1f}", f"{expect.decode_tokens_s:g}"
+        return f"slow: about {about} tokens a second for one user, and {wanted} are expected"
     first = speed.first_token.value if speed is not None and speed.first_token is not None else 0.0
     return (
         f"slow: about {first:.1f} s to the first token of a prompt of {expect.prompt_tokens}, and "
@@ -176,7 +184,8 @@ def _together(machine: str, planned: list[Planned], available: float) -> Iterato
         first, last = worst[0][0].service, worst[-1][0].service
         yield Finding(
             ("services", last.name),
-            f"{machine}'s GPU has {available / _GIB:.1f} GiB, and its services take {parts} = {total / _GIB:.1f} GiB at once",
+            f"{machine}'s GPU has {available / _GIB:.1f} GiB, and its services take {parts} = {total / _GIB:.1f} GiB "
+            "at once",
             f'lower what they take, or let them take turns with conflicts = ["{first.name}"]',
             key=True,
         )

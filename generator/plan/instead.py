@@ -22,7 +22,7 @@ _MOST = 4
 
 
 def smaller_models(asked: Ask, model: Model, available: float) -> Iterator[str]:
-    """Yield repositories that hold the same model smaller, or a smaller one, and fit: "name (size)", with their engine."""
+    """Yield repositories that hold the same model smaller, or a smaller one, and fit; with size and other engine."""
     repository = asked.known.repository
     named = repository.instead if repository is not None else ()
     shape = repository.shape if repository is not None else model.repository

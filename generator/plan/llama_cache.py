@@ -1,11 +1,12 @@
 """llama.cpp's buffers: keys and values, recurrent state, and what computing needs; as its allocator computes them.
 
-Reproduces every buffer of ``catalog/measurements/memory.csv`` whose model's shape is known, to the byte for keys, values
-and states (``bench/plan_accuracy.py``).
+Reproduces every buffer of ``catalog/measurements/memory.csv`` whose model's shape is known: keys, values and states to
+the byte (``bench/plan_accuracy.py``).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,40 +29,48 @@ DEFAULT_UBATCH = 512
 _GRAPH_BYTES = 8 * 1024**2
 
 
-def cells(context: int, window: int | None, sequences: int, ubatch: int) -> int:
-    """Return the cells of one layer: ``context`` tokens for all sequences together, or what a window needs of them."""
-    whole = -(-context // _PADDING) * _PADDING
-    if window is None:
-        return whole
-    wanted = sequences * window + ubatch
-    return min(whole, -(-wanted // _PADDING) * _PADDING)
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What a llama-server was started with: ``context`` tokens for all ``sequences`` together, types of its cache."""
+
+    context: int
+    sequences: int = 1
+    ubatch: int = DEFAULT_UBATCH
+    key_type: str = "f16"
+    value_type: str = "f16"
+
+    def cells(self, window: int | None) -> int:
+        """Return the cells of one layer: one for each token of context, or what a window needs of them."""
+        whole = _padded(self.context)
+        return whole if window is None else min(whole, _padded(self.sequences * window + self.ubatch))
 
 
-def kv_bytes(
-    layers: AttentionLayers, context: int, sequences: int, ubatch: int, key_type: str = "f16", value_type: str = "f16"
-) -> float:
-    """Return the bytes of keys and values of one group of layers. ``context`` is the server's: all sequences share it."""
-    count = cells(context, layers.window, sequences, ubatch) * layers.layers * layers.kv_heads
-    return count * (layers.key_dim * CACHE_TYPES[key_type] + layers.value_dim * CACHE_TYPES[value_type])
+def kv_bytes(layers: AttentionLayers, server: Server) -> float:
+    """Return the bytes of keys and values of one group of layers."""
+    key, value = CACHE_TYPES[server.key_type], CACHE_TYPES[server.value_type]
+    row = layers.kv_heads * (layers.key_dim * key + layers.value_dim * value)
+    return server.cells(layers.window) * layers.layers * row
 
 
-def cache_bytes(
-    shape: Shape, context: int, sequences: int, ubatch: int, key_type: str = "f16", value_type: str = "f16"
-) -> float:
+def cache_bytes(shape: Shape, server: Server) -> float:
     """Return the bytes of keys and values of all layers."""
-    return sum(kv_bytes(layers, context, sequences, ubatch, key_type, value_type) for layers in shape.attention)
+    return sum(kv_bytes(layers, server) for layers in shape.attention)
 
 
-def state_bytes(shape: Shape, sequences: int) -> float:
+def state_bytes(shape: Shape, server: Server) -> float:
     """Return the bytes of recurrent states: 32 bit, one a sequence."""
-    return sum(4.0 * group.layers * (group.state + group.convolution) for group in shape.recurrent) * sequences
+    return sum(4.0 * group.layers * (group.state + group.convolution) for group in shape.recurrent) * server.sequences
 
 
-def compute_bytes(shape: Shape, context: int, sequences: int, ubatch: int) -> float:
+def compute_bytes(shape: Shape, server: Server) -> float:
     """Return an estimate of the compute buffers, the host's among them, in bytes; from above.
 
-    The logits of one micro-batch, and its attention mask twice: on the GPU and on the host, where it is for one sequence.
+    The logits of one micro-batch, and its attention mask twice: on the GPU, and on the host for one sequence.
     """
-    logits = 4.0 * shape.vocabulary * ubatch
-    mask = 4.0 * ubatch * context
-    return logits + mask + mask / max(sequences, 1) + 2 * _GRAPH_BYTES
+    logits = 4.0 * shape.vocabulary * server.ubatch
+    mask = 4.0 * server.ubatch * server.context
+    return logits + mask + mask / server.sequences + 2 * _GRAPH_BYTES
+
+
+def _padded(cells: int) -> int:
+    return -(-cells // _PADDING) * _PADDING

@@ -1,4 +1,4 @@
-"""The memory that a service takes, part by part, and the largest context and concurrency that fit into what there is."""
+"""The memory that a service takes, part by part, and the largest context and concurrency that fit."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ WEIGHTS, CACHE, STATE, COMPUTE, REST = (
     "activations and graphs",
 )
 _WEIGHTS_ERROR = 0.1  # of sizes that come from a format's bits, not from files (bench/plan_accuracy.py)
+# The estimate of compute buffers over those of measurements/memory.csv: from 0.97 to 1.34.
+_COMPUTE_ABOVE, _COMPUTE_BELOW = 1.35, 1.03
 _LARGEST = 1 << 24
 _MANY = 1 << 16
 
@@ -114,16 +116,17 @@ def _llama(asked: Ask, available: float) -> Memory:
     parts = [] if weights is None else [weights]
     known = weights is not None and shape is not None and asked.server_context is not None
     if shape is not None and asked.server_context is not None:
-        context, slots = asked.server_context, asked.sequences
-        types = (asked.key_type, asked.value_type)
-        if all(name in llama_cache.CACHE_TYPES for name in types):
-            parts.append(_exact(CACHE, llama_cache.cache_bytes(shape, context, slots, asked.ubatch, *types)))
+        server = llama_cache.Server(
+            asked.server_context, asked.sequences, asked.ubatch, asked.key_type, asked.value_type
+        )
+        if {asked.key_type, asked.value_type} <= llama_cache.CACHE_TYPES.keys():
+            parts.append(_exact(CACHE, llama_cache.cache_bytes(shape, server)))
         else:
             known = False
         if shape.recurrent:
-            parts.append(_exact(STATE, llama_cache.state_bytes(shape, slots)))
-        most = llama_cache.compute_bytes(shape, context, slots, asked.ubatch)
-        parts.append(Part(COMPUTE, most, most / 1.35, most * 1.05))
+            parts.append(_exact(STATE, llama_cache.state_bytes(shape, server)))
+        most = llama_cache.compute_bytes(shape, server)
+        parts.append(Part(COMPUTE, most, most / _COMPUTE_ABOVE, most * _COMPUTE_BELOW))
     claim = sum(part.bytes for part in parts) if known else None
     return Memory(available, tuple(parts), claim, None)
 

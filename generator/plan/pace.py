@@ -11,8 +11,6 @@ from generator.plan.result import Speed
 if TYPE_CHECKING:
     from generator.catalog.curves import Curve
     from generator.plan.ask import Ask
-    from generator.plan.weights import WeightBytes
-    from generator.shapes.shape import Shape
 
 # The driver that nixpkgs gives to Vulkan on an AMD GPU.
 _DRIVERS = {"vulkan": "vulkan-radv"}
@@ -32,14 +30,14 @@ def pace(asked: Ask, depth: int) -> Speed | None:
     curve = _curve(asked)
     if curve is None or hardware.bandwidth_gbs is None:
         return Speed(depth, prompt, None, None, None, None, None, None, None)
-    bandwidth = hardware.bandwidth_gbs * 1e9
-    shallow = _terms(asked, shape, weights, 0, bandwidth)
-    deep = _terms(asked, shape, weights, depth, bandwidth)
+    stored = speed.Stored(shape, weights, hardware.bandwidth_gbs * 1e9)
+    shallow = _terms(asked, stored, 0)
+    deep = _terms(asked, stored, depth)
     decode = _estimate(asked, shallow, curve)
     reading = _curve(asked, ".prefill")
     prefill = None
     if reading is not None:
-        terms = speed.prefill_terms(shape, weights, prompt, 0, bandwidth, asked.ubatch)
+        terms = speed.prefill_terms(stored, prompt, 0, asked.ubatch)
         prefill = speed.estimate(terms, reading)
     first = None
     if prefill is not None and decode is not None:
@@ -57,7 +55,7 @@ def pace(asked: Ask, depth: int) -> Speed | None:
         depth=depth,
         prompt=prompt,
         decode=decode,
-        decode_deep=_estimate(asked, deep, curve) if depth else None,
+        decode_deep=_estimate(asked, deep, curve) if depth and "cache_shared" in curve.coefficients else None,
         batch=batch,
         prefill=prefill,
         first_token=first,
@@ -81,10 +79,8 @@ def _curve(asked: Ask, suffix: str = "") -> Curve | None:
     return curves.curve(f"{asked.engine}.{driver}{suffix}")
 
 
-def _terms(asked: Ask, shape: Shape, weights: WeightBytes, depth: int, bandwidth: float) -> dict[str, float]:
-    return speed.decode_terms(
-        shape, weights, depth, asked.element_bytes or 2.0, bandwidth, slow_experts=slow_experts(asked)
-    )
+def _terms(asked: Ask, stored: speed.Stored, depth: int) -> dict[str, float]:
+    return speed.decode_terms(stored, depth, asked.element_bytes or 2.0, slow_experts=slow_experts(asked))
 
 
 def _estimate(asked: Ask, terms: dict[str, float], curve: Curve) -> speed.Estimate | None:

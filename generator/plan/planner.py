@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.plan.ask import available_bytes
+from generator.plan.ask import ask, available_bytes
 from generator.plan.result import MachinePlan, Plan
 from generator.plan.service import plan_service
 from generator.spec.rules.placement import take_turns
@@ -49,22 +49,17 @@ def plan_machine(
     with_measured: bool,
 ) -> list[Planned]:
     """Return each service of a machine with what it asks and its plan."""
-    sharing = [service for service in services if service.gpu]
-    return [
-        plan_service(
-            service,
-            machine,
-            deployment.models.get(service.model or ""),
-            (given or {}).get(service.model or ""),
-            len(sharing) if service.gpu else 1,
-            with_measured=with_measured,
-        )
-        for service in services
-    ]
+    sharing = sum(service.gpu for service in services)
+    planned = []
+    for service in services:
+        name = service.model or ""
+        asked = ask(service, machine, deployment.models.get(name), (given or {}).get(name))
+        planned.append((asked, plan_service(asked, sharing if service.gpu else 1, with_measured=with_measured)))
+    return planned
 
 
 def most_together(planned: list[Planned]) -> list[Planned]:
-    """Return the services that can run at the same time and take the most together; those of unknown size are left out."""
+    """Return the services that can run at the same time and take the most together, but for those of unknown size."""
     known = [entry for entry in planned if entry[1].memory.claim is not None and entry[0].service.gpu]
     if len(known) > _EXACT:
         return known

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Something that takes memory. ``low`` and ``high`` bound it where it is an estimate; equal where it is arithmetic."""
+    """Something that takes memory. ``low`` and ``high`` bound an estimate, and are equal where it is arithmetic."""
 
     name: str
     bytes: float
@@ -99,8 +99,8 @@ class Caveat:
 class ServicePlan:
     """What is known of one service on one machine before it runs.
 
-    ``verdict`` is "feasible", "feasible with caveats", "not feasible" or "unknown"; ``needs`` are the reasons for which the spec
-    must accept it ("slow", "unproven"), whether it does or not.
+    ``verdict`` is "feasible", "feasible with caveats", "not feasible" or "unknown"; ``needs`` are the reasons for which
+    the spec must accept it ("slow", "unproven"), whether it does or not.
     """
 
     service: str

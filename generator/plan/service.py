@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from generator.catalog import caveats
 from generator.catalog.load import version_key
-from generator.plan.ask import ask, available_bytes
+from generator.plan.ask import available_bytes
 from generator.plan.memory import limits, memory, one_sequence_fits
 from generator.plan.pace import pace, slow_experts
 from generator.plan.published import published
@@ -15,9 +15,8 @@ from generator.plan.result import Caveat, Memory, ServicePlan
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from generator.plan.ask import Ask, Known
+    from generator.plan.ask import Ask
     from generator.plan.result import Limits, Speed
-    from generator.spec.model import Machine, Model, Service
 
 _MIB = 1024**2
 _GIB = 1024**3
@@ -27,17 +26,9 @@ _OTHER_KERNELS = "0.22.0"
 _FULL = 0.97  # of the GPU's memory: above it, a plan of estimates is no promise
 
 
-def plan_service(
-    service: Service,
-    machine: Machine,
-    model: Model | None,
-    given: Known | None,
-    neighbours: int,
-    *,
-    with_measured: bool,
-) -> tuple[Ask, ServicePlan]:
-    """Return what a service asks and its plan; ``neighbours`` are the services on this machine's GPU, itself included."""
-    asked = ask(service, machine, model, given)
+def plan_service(asked: Ask, neighbours: int, *, with_measured: bool) -> ServicePlan:
+    """Return the plan of a service; ``neighbours`` are the services on its machine's GPU, itself included."""
+    service, machine, repository = asked.service, asked.machine, asked.repository
     available = available_bytes(machine)
     taken = Memory(0.0, (), None, None) if available is None else memory(asked, available)
     bounds = None if available is None else limits(asked, available)
@@ -48,12 +39,12 @@ def plan_service(
     notes = (*_own(asked, taken, bounds), *_recorded(asked, neighbours))
     weights = asked.known.weights
     disk = machine.disk.read_mib_s
-    return asked, ServicePlan(
+    return ServicePlan(
         service=service.name,
         machine=machine.name,
         engine=service.engine,
         release=asked.release,
-        model=None if model is None else model.repository,
+        model=repository,
         format=None if asked.known.stored is None else asked.known.stored.name,
         verdict=_verdict(fits, notes, needs),
         memory=taken,
@@ -131,7 +122,7 @@ def _own(asked: Ask, taken: Memory, bounds: Limits | None) -> Iterator[Caveat]:
         yield Caveat("less than 3 % of the GPU's memory is left", "this plan")
     if asked.engine == "vllm" and one_sequence_fits(asked, taken) is False:
         yield Caveat(
-            "the KV cache may be too small for one sequence of this context, by the median of what vLLM takes beside it",
+            "the KV cache may be too small for one sequence of this context, by the median of what vLLM takes beside",
             "this plan",
         )
     if not asked.context_asked and asked.context is not None:
@@ -143,7 +134,7 @@ def _own(asked: Ask, taken: Memory, bounds: Limits | None) -> Iterator[Caveat]:
         most = bounds.largest_concurrency
         if asked.engine == "vllm" and 0 < most < bounds.concurrency:
             yield Caveat(
-                f"{most} of {bounds.concurrency} sequences of the full context fit into the cache at once; the rest wait",
+                f"{most} of {bounds.concurrency} sequences of the full context fit into the cache; the rest wait",
                 "this plan",
             )
 

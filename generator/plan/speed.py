@@ -1,8 +1,8 @@
 """How fast a model decodes and reads prompts: time a token as a sum of what it has to read and to start.
 
 The form is additive: bytes over the nominal bandwidth and a count of layers, each with a coefficient that
-``bench/fit.py`` fits to published measurements (``catalog/speed.toml``). Attention that shares keys and values among few
-query heads, or among a number of them that is no power of two, reads its cache at another efficiency.
+``bench/fit.py`` fits to published measurements (``catalog/speed.toml``). Attention that shares keys and values among
+few query heads, or among a number of them that is no power of two, reads its cache at another efficiency.
 """
 
 from __future__ import annotations
@@ -30,21 +30,33 @@ class Estimate:
     high: float
 
 
-def decode_terms(
-    shape: Shape,
-    weights: WeightBytes,
-    depth: int,
-    element_bytes: float,
-    bandwidth: float,
-    *,
-    slow_experts: bool = False,
-) -> dict[str, float]:
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A model as it lies in memory that gives ``bandwidth`` bytes a second, nominal."""
+
+    shape: Shape
+    weights: WeightBytes
+    bandwidth: float
+
+    @property
+    def bits(self) -> float:
+        """Bits a parameter, over all of them."""
+        return self.weights.total * 8 / (self.shape.parameters.total + self.shape.extra_parameters)
+
+    @property
+    def sixteen_bit_mixture(self) -> bool:
+        """Whether it is a mixture of experts in 16 bit, for which some kernels are slow."""
+        return self.shape.mixture and self.bits > _SIXTEEN_BIT
+
+
+def decode_terms(stored: Stored, depth: int, element_bytes: float, *, slow_experts: bool = False) -> dict[str, float]:
     """Return what decoding one token at a context depth is made of.
 
-    Terms of bytes are seconds at ``bandwidth`` (bytes a second, nominal); terms of layers are counts. ``element_bytes``
-    is the size of one cached key or value. ``slow_experts`` says that the engine has no fast kernel for these experts
+    Terms of bytes are seconds at the nominal bandwidth; terms of layers are counts. ``element_bytes`` is the size of
+    one cached key or value. ``slow_experts`` says that the engine has no fast kernel for these experts
     (vLLM with MXFP4 on gfx1151): their time is another coefficient's.
     """
+    shape, weights, bandwidth = stored.shape, stored.weights, stored.bandwidth
     recurrent = sum(group.layers for group in shape.recurrent)
     cached: dict[str, float] = {"cache_shared": 0.0, "cache_few": 0.0, "cache_odd": 0.0}
     for group in shape.attention:
@@ -53,7 +65,6 @@ def decode_terms(
         kind = _sharing(group)
         if group.window is None or kind == "cache_few":
             cached[kind] += rows * group.layers * group.row_elements * element_bytes / bandwidth
-    bits = _bits(shape, weights)
     return {
         "dense": weights.dense / bandwidth,
         "experts": 0.0 if slow_experts else weights.active / bandwidth,
@@ -61,7 +72,7 @@ def decode_terms(
         **cached,
         "layers": float(shape.layers),
         "recurrent_layers": float(recurrent),
-        "mixture_16_bit_layers": float(shape.layers) if shape.mixture and bits > _SIXTEEN_BIT else 0.0,
+        "mixture_16_bit_layers": float(shape.layers) if stored.sixteen_bit_mixture else 0.0,
     }
 
 
@@ -95,14 +106,13 @@ def batch_terms(terms: Mapping[str, float], shape: Shape, users: int) -> dict[st
     return result
 
 
-def prefill_terms(
-    shape: Shape, weights: WeightBytes, tokens: int, depth: int, bandwidth: float, batch: int = 512
-) -> dict[str, float]:
+def prefill_terms(stored: Stored, tokens: int, depth: int, batch: int = 512) -> dict[str, float]:
     """Return what reading a prompt costs a token: operations (10^12), attention, and the weights once a batch.
 
     ``tokens`` is the length of the prompt, ``depth`` what is in the cache before it, ``batch`` how many tokens are
     computed at once; an attention layer looks back over ``depth + tokens/2`` on average.
     """
+    shape, weights = stored.shape, stored.weights
     looked = depth + tokens / 2
     attention = 0.0
     for group in shape.attention:
@@ -113,21 +123,16 @@ def prefill_terms(
     touched = 0.0
     if shape.expert_count:
         touched = weights.experts * (1 - (1 - shape.experts_per_token / shape.expert_count) ** together)
-    bits = _bits(shape, weights)
-    sixteen = shape.mixture and bits > _SIXTEEN_BIT
+    sixteen = stored.sixteen_bit_mixture
     return {
         "dense": 2 * max(counts.dense - shape.vocabulary * shape.hidden_size, 0) / 1e12,
         "experts": 0.0 if sixteen else 2 * counts.active / 1e12,
         "mixture_16_bit": 2 * counts.active / 1e12 if sixteen else 0.0,
         "attention": attention / 1e12,
-        "reads": (weights.dense + touched) / bandwidth / together,
+        "reads": (weights.dense + touched) / stored.bandwidth / together,
         "recurrent_layers": float(sum(group.layers for group in shape.recurrent)),
         "layers": float(shape.layers) / together,
     }
-
-
-def _bits(shape: Shape, weights: WeightBytes) -> float:
-    return weights.total * 8 / (shape.parameters.total + shape.extra_parameters)
 
 
 def _sharing(group: AttentionLayers) -> str:

@@ -54,7 +54,7 @@ class Layout:
         return self.blocks(available) / self.blocks_of_sequence(tokens, batched_tokens)
 
     def logged_tokens(self, available: float) -> int:
-        """Return what vLLM up to 0.19 logs as "GPU KV cache size", in tokens; misleading where there are several groups."""
+        """Return what vLLM up to 0.19 logs as "GPU KV cache size", in tokens; with several groups it misleads."""
         block = min((kind.block_tokens for kind, _ in self.groups if kind.block_tokens), default=BLOCK_TOKENS)
         return self.blocks(available) // sum(count for _, count in self.groups) * block
 

@@ -19,10 +19,10 @@ _ABOVE_Q8 = 9.6
 
 @dataclass(frozen=True, slots=True)
 class WeightBytes:
-    """Bytes of weights. ``total`` is all that an engine loads; ``dense`` is read for every token, ``active`` are the
-    experts that one token reads of ``experts``.
+    """Bytes of weights.
 
-    ``measured`` tells whether the total is a file's size rather than parameters times bits.
+    ``total`` is all that an engine loads; ``dense`` is read for every token, ``active`` are the experts that one token
+    reads of ``experts``. ``measured`` tells whether the total is a file's size rather than parameters times bits.
     """
 
     total: float
