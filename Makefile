@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 SPEC ?= examples/aspen1.toml
 OUT ?= out/$(basename $(notdir $(SPEC)))
 
-.PHONY: help generate test lint bench nix clean
+.PHONY: help generate test lint bench bench-plan nix clean
 
 help:
 	@echo "make generate [SPEC=examples/aspen1.toml] [OUT=out/aspen1]   write a flake"
 	@echo "make test      every test        make lint    ruff and mypy"
-	@echo "make bench     the benchmarks    make clean   remove what this made"
+	@echo "make bench     the benchmarks    make bench-plan   the planner against published measurements"
+	@echo "make clean     remove what this made"
 
 generate: $(VENV)/ready
 	@$(BIN)/llmflake generate $(SPEC) -o $(OUT)
@@ -25,6 +26,9 @@ lint: $(VENV)/dev
 
 bench: $(VENV)/dev nix
 	$(BIN)/python -m bench
+
+bench-plan: $(VENV)/dev
+	$(BIN)/python -m bench plan
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from bench import evaluation, fleet, startup
+from bench import evaluation, fleet, plan_accuracy, startup
 
-_BENCHES = {"startup": startup.run, "fleet": fleet.run, "evaluation": evaluation.run}
+_BENCHES = {
+    "startup": startup.run,
+    "fleet": fleet.run,
+    "evaluation": evaluation.run,
+    "plan": plan_accuracy.run,
+}
 
 
 def main() -> None:

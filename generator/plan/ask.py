@@ -27,7 +27,7 @@ _SEQUENCES = 256
 _SLOTS = 4
 # Arguments that change how a model counts positions.
 _STRETCHING = ("hf_overrides", "rope_scaling", "rope_scale", "rope_freq_scale", "yarn_orig_ctx")
-_KINDS = {"vllm": "safetensors", "llamacpp": "gguf"}
+KINDS = {"vllm": "safetensors", "llamacpp": "gguf"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Ask:
 
 def known_model(model: Model, engine: str, given: Known | None = None) -> Known:
     """Return what is known of a model: what was read from its files, else what the catalog has."""
-    kind = _KINDS.get(engine, model.format)
+    kind = KINDS.get(engine, model.format)
     if given is not None:
         stored = models.weight_format(model.quantisation, kind) or given.stored
         return replace(given, stored=stored)

@@ -30,6 +30,12 @@ def check(context: Context, given: Mapping[str, Known] | None = None) -> Iterato
     deployment = context.deployment
     told: set[tuple[object, ...]] = set()
     for machine in deployment.machines.values():
+        if machine.hardware is not None and machine.hardware.accelerator == "metal":
+            yield Finding(
+                ("machines", machine.name, "hardware"),
+                "NixOS does not compute on an Apple GPU",
+                "llmflake can plan for it, and cannot deploy to it; choose other hardware",
+            )
         available = available_bytes(machine)
         if available is None:
             continue

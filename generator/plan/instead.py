@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from generator.catalog import models
 from generator.plan import memory as parts
-from generator.plan.ask import ask
+from generator.plan.ask import KINDS, ask
 from generator.plan.service import feasible
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def smaller_models(asked: Ask, model: Model, available: float) -> Iterator[str]:
     count = 0
     for name in dict.fromkeys((*named, *same)):
         engine = _engine(name)
-        changed = replace(model, repository=name, quantisation=None, size_gib=None, shape=None, format=_KINDS[engine])
+        changed = replace(model, repository=name, quantisation=None, size_gib=None, shape=None, format=KINDS[engine])
         service = replace(asked.service, engine=engine, flags=_common(asked, engine), extra_args=())
         other = ask(service, asked.machine, changed)
         if feasible(other, parts.memory(other, available), parts.limits(other, available)):
@@ -51,9 +51,6 @@ def smaller_sizes(asked: Ask, bounds: Limits) -> Iterator[str]:
         yield f"set {'max_model_len' if vllm else 'ctx_size'} to {total} at most"
     if count and not vllm and count < asked.sequences:
         yield f"set parallel to {count} at most"
-
-
-_KINDS = {"vllm": "safetensors", "llamacpp": "gguf"}
 
 
 def _engine(repository: str) -> str:

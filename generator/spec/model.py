@@ -58,7 +58,7 @@ class Machine:
         """MiB that the GPU can use: the GTT limit of a unified memory, half of it where none is set, else its own."""
         if self.hardware is None or self.hardware.accelerator == "cpu":
             return None
-        if not self.hardware.unified or self.hardware.accelerator == "cuda":
+        if not self.hardware.unified or self.hardware.accelerator != "rocm":
             return self.hardware.memory_mib
         return self.gtt_mib if self.gtt_mib is not None else self.hardware.memory_mib // 2
 

@@ -184,7 +184,12 @@ def _hardware(context: Context, service: Service) -> Iterator[Finding]:
             yield from _release(service, machine, model)
 
 
-_BACKENDS = {"rocm": ("vulkan", "rocm", "cpu"), "cuda": ("cuda", "vulkan", "cpu"), "cpu": ("cpu",)}
+_BACKENDS = {
+    "rocm": ("vulkan", "rocm", "cpu"),
+    "cuda": ("cuda", "vulkan", "cpu"),
+    "metal": ("metal", "cpu"),
+    "cpu": ("cpu",),
+}
 
 
 def _release(service: Service, machine: Machine, model: Model | None) -> Iterator[Finding]:
