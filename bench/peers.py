@@ -1,4 +1,4 @@
-"""What other published estimators say of the same rows: by their own code where it can be imported, or by their rule."""
+"""What other published estimators say of the same rows: by their own code where it is installed, or by their rule."""
 
 from __future__ import annotations
 

@@ -222,5 +222,6 @@ def _speed() -> Iterator[str]:
     met = "met" if error <= _GOAL else "MISSED"
     yield (
         "decode on Strix Halo, llama.cpp, rows of 2026 at any depth, each model left out of its own fit: "
-        f"mean error {error:.2%} over {len(everything)} rows (goal: at most {_GOAL:.0%}; {met}); the bands hold {inside / len(everything):.0%} (goal: 80 %)"
+        f"mean error {error:.2%} over {len(everything)} rows (goal: at most {_GOAL:.0%}; {met}); "
+        f"the bands hold {inside / len(everything):.0%} (goal: 80 %)"
     )
