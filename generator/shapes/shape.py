@@ -31,8 +31,8 @@ class AttentionLayers:
 class RecurrentLayers:
     """Layers that keep a state of fixed size a sequence (Mamba, gated DeltaNet), all alike.
 
-    ``state`` and ``convolution`` are elements a layer; ``state_float32`` tells whether the model's configuration asks for
-    a 32-bit state, which vLLM heeds and llama.cpp has always.
+    ``state`` and ``convolution`` are elements a layer; ``state_float32`` tells whether the model's configuration asks
+    for a 32-bit state, which vLLM heeds and llama.cpp has always.
     """
 
     layers: int
