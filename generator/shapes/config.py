@@ -25,11 +25,12 @@ _OTHER_KINDS: Mapping[str, str] = {
     "image_processor_type": "an image processor's configuration",
     "bos_token_id": "a configuration of generation",
 }
+NAME = "config.json"
 QUANTISATION = "hf_quant_config.json"
 _CONFIG = "give the config.json of a model's repository"
 
 
-def read_config(data: object, file: str = "config.json") -> Shape:
+def read_config(data: object, file: str = NAME) -> Shape:
     """Return the shape that a parsed config.json tells; vision towers and layers for speculation are not counted.
 
     Raises ShapeError, with ``file`` and the key, for another kind of file, an architecture that is not known, and

@@ -125,8 +125,7 @@ def build(  # noqa: PLR0913 - the parts of a shape
     ``tied`` is what the family does where ``tie_word_embeddings`` is not said.
     """
     hidden, vocabulary = fields.count("hidden_size"), fields.count("vocab_size")
-    outer = fields.outer or fields
-    said = outer if outer.has("tie_word_embeddings") else fields
+    said = fields if fields.has("tie_word_embeddings") else fields.outer or fields
     table = vocabulary * hidden
     dense += hidden + table  # the last norm and the output head
     parameters = Parameters(dense, 0 if said.flag("tie_word_embeddings", default=tied) else table)
