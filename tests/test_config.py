@@ -3,42 +3,33 @@
 from __future__ import annotations
 
 import json
-import tomllib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from generator.catalog import models
 from generator.errors import ShapeError
 from generator.shapes.config import load_config, read_config
 from generator.shapes.families.registry import FAMILIES
-from generator.shapes.shape import AttentionLayers, Parameters, RecurrentLayers, Shape
+from generator.shapes.shape import AttentionLayers
 from tests.configurations import CONFIGURATIONS, dense, llama, types
-from tests.nix_program import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CATALOG = tomllib.loads((ROOT / "generator" / "catalog" / "shapes.toml").read_text(encoding="utf-8"))
-NAMES = [name for name in CATALOG if name != "incomplete"]
+    from generator.shapes.shape import Shape
+
+NAMES = models.shape_names()
 
 
 def catalog(name: str) -> Shape:
-    entry = CATALOG[name]
-    return Shape(
-        architecture=entry["architecture"],
-        layers=entry["layers"],
-        hidden_size=entry["hidden_size"],
-        vocabulary=entry["vocabulary"],
-        max_context=entry.get("max_context"),
-        attention=tuple(AttentionLayers(**layers) for layers in entry["attention"]),
-        recurrent=tuple(RecurrentLayers(**layers) for layers in entry.get("recurrent", ())),
-        parameters=Parameters(**entry["parameters"]),
-        expert_count=entry.get("expert_count", 0),
-        experts_per_token=entry.get("experts_per_token", 0),
-        native_format=entry.get("native_format"),
-    )
+    """Return the catalog's shape without the vision tower, which a configuration of the text model does not size."""
+    shape = models.shape(name)
+    assert shape is not None
+    return replace(shape, extra_parameters=0)
 
 
 def small(**more: Any) -> dict[str, Any]:  # noqa: ANN401
