@@ -189,7 +189,10 @@ def _refuse_control(name: str, text: str, pattern: re.Pattern[str]) -> None:
     match = pattern.search(text)
     if match:
         what = f"the control character U+{ord(match[0]):04X} is not allowed"
-        _refuse(name, what, "remove it, or write it as an escape in a string", position=_end(text[: match.start()]))
+        hint = (
+            "remove it, or write it as an escape in a string" if match[0] != "\0" else "remove it; Nix cannot hold it"
+        )
+        _refuse(name, what, hint, position=_end(text[: match.start()]))
 
 
 def _hint(message: str) -> str:
