@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING
 
@@ -114,6 +113,8 @@ def _unknown(service: Service, release: str | None) -> Iterator[Finding]:
 
 def _close(flag: str, known: FlagList) -> list[str]:
     """Return the flags worth suggesting: without one that is near, two hundred names would help nobody."""
+    import difflib  # only a wrong spec needs it
+
     return difflib.get_close_matches(flag, known.flags, n=1)
 
 

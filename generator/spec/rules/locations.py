@@ -12,13 +12,12 @@ if TYPE_CHECKING:
     from generator.spec.model import Model, Service
     from generator.spec.rules.finding import Context
 
-# The download makes its directory its own: a system's would be taken from the system. systemd hides homes, /run/user and
-# /tmp from the download.
-_SYSTEM = frozenset({"bin", "boot", "dev", "etc", "home", "lib", "lib64", "nix", "proc", "root", "run", "sbin", "sys"})
-_SYSTEM |= {"tmp", "usr"}
-_SHARED = frozenset(
-    {"/media", "/mnt", "/opt", "/srv", "/var", "/var/cache", "/var/lib", "/var/lib/private", "/var/log"}
+# A model's directory gets an owner of its own, which a system's must not get; and systemd hides homes and /tmp from the
+# unit that downloads.
+_SYSTEM = frozenset(
+    {"bin", "boot", "dev", "etc", "home", "lib", "lib64", "nix", "proc", "root", "run", "sbin", "sys", "tmp", "usr"}
 )
+_SHARED = frozenset({"/media", "/mnt", "/opt", "/srv", "/var", "/var/cache", "/var/lib", "/var/lib/private"})
 _USUAL_HOSTS = frozenset({"0.0.0.0", "127.0.0.1", "::", "::1"})  # noqa: S104 - they are read, not bound
 _MAX_PORT = 65535
 
@@ -42,7 +41,7 @@ def _model(model: Model) -> Iterator[Finding]:
     if _wanders(directory):
         what = f'"{directory}" leaves its place by "." or ".."'
         yield Finding((*here, "directory"), what, "write the directory plainly")
-    elif directory.split("/")[1] in _SYSTEM or directory in _SHARED or directory.startswith("/var/tmp/"):  # noqa: S108
+    elif directory.split("/")[1] in _SYSTEM or directory in _SHARED or directory.startswith(("/var/log", "/var/tmp")):  # noqa: S108
         what = f"{directory} is the system's, or hidden from services"
         yield Finding((*here, "directory"), what, f"choose another, as /var/lib/llm/models/{model.name}")
     if model.file is not None and _wanders(model.file):
