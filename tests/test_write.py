@@ -373,6 +373,15 @@ def test_what_a_killed_run_left_is_removed_and_nothing_else(root: Path, wanted: 
     assert (root / ".llmflake-fedcba9876543210").read_text() == "a file"
 
 
+@pytest.mark.parametrize("part", ["new", "old"])
+@pytest.mark.parametrize("empty", ["made", "made/deep"])
+def test_a_directory_that_a_killed_run_had_made_or_emptied_goes(root: Path, part: str, empty: str) -> None:
+    put_foreign(root, {f"{STAGED}/{part}/made/deep/x.json": b"", f"{STAGED}/{part}/d/y.nix": b""})
+    (root / empty).mkdir(parents=True)
+    put(root, AFTER)
+    assert contents(root) == holding(AFTER, FOREIGN)
+
+
 def test_what_a_killed_first_run_left_beside_the_root_is_removed(tmp_path: Path) -> None:
     put_foreign(tmp_path, {f"{STAGED}/new/out/flake.nix": b""})
     put(tmp_path / "out", AFTER)
