@@ -117,6 +117,7 @@ def test_the_wheel_carries_all_that_the_program_needs(tmp_path: Path) -> None:
 
 def test_the_readmes_first_block_is_what_the_command_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command, output = blocks("console")[0].split("\n", 1)
+    output = output.partition("$ cd ")[0]
     arguments = shlex.split(command.removeprefix("$ nix run .#generate -- "))
     arguments[0] = str(ROOT / arguments[0])
     monkeypatch.chdir(tmp_path)
