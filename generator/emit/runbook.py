@@ -46,7 +46,10 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
         "nix flake check",
     )
     yield from ("### 2. Deploy", "")
-    yield from _block(shlex.join(["clan", "machines", "update", machine.name]))
+    yield from _block(
+        shlex.join(["git", "commit", "--all", "--message", f"Deploy {machine.name}"]),
+        shlex.join(["clan", "machines", "update", machine.name]),
+    )
     if machine.gtt_mib is not None or machine.kernel.package is not None:
         yield from ("The kernel and its parameters take effect after a reboot.", "")
         yield from _block(f"{login} reboot")
