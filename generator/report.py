@@ -48,7 +48,7 @@ def tree(root: str, paths: Iterable[str]) -> str:
         node[rest[-1] if rest else first] = {}
     for folder, count in static.items():
         if count:
-            nested[f"{folder}/  ({count} files, the same in every flake)"] = {}
+            nested[f"{folder}/  ({count} file{'' if count == 1 else 's'}, the same in every flake)"] = {}
     return "\n".join([root, *_branches(nested, "")])
 
 

@@ -73,7 +73,7 @@ def test_every_machine_has_its_own_chapter() -> None:
 
 
 def asked(text: str, folder: Path) -> list[str]:
-    """Return the words that curl gets: run the question in a shell, with an ssh that runs what it is given in another."""
+    """Return the words that curl gets: in a shell, with an ssh that runs what it is given in another one."""
     (question,) = [line for line in commands(text) if "curl" in line]
     for program, script in (("ssh", 'shift; exec sh -c "$*"'), ("curl", f'printf "%s\\0" "$@" > {folder}/words')):
         (folder / program).write_text(f"#!/bin/sh\n{script}\n")
