@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -16,7 +17,7 @@ REV = "1" * 40
 
 
 def lock(strix_halo: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
-    return inputs.lock(WITH_STRIX_HALO if strix_halo else NAMES)
+    return copy.deepcopy(inputs.lock(WITH_STRIX_HALO if strix_halo else NAMES))  # tests change it
 
 
 def assert_whole(data: dict[str, Any]) -> None:
