@@ -10,6 +10,7 @@ import pytest
 from generator.emit import tree
 from generator.spec.load import load_spec
 from tests import nix_program
+from tests.directories import BEFORE, FOREIGN, put, put_foreign
 from tests.nix_program import ROOT, Flakes, Nix
 
 if TYPE_CHECKING:
@@ -85,6 +86,15 @@ def write_flake(spec: Path | str, output: Path, **local: str) -> Path:
     for machine, text in local.items():
         (output / "machines" / machine / "local.nix").write_text(text, encoding="utf-8")
     return output
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return a directory with the files of BEFORE and of other people."""
+    root = tmp_path / "out"
+    put(root, BEFORE)
+    put_foreign(root, FOREIGN)
+    return root
 
 
 @pytest.fixture
