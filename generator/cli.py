@@ -167,7 +167,7 @@ def _changes_json(changes: Changes) -> dict[str, Any]:
 def _print_diff(diff: str) -> None:
     colours = {"+": "green", "-": "red", "@": "cyan"}
     for line in diff.splitlines():
-        _echo(click.style(line, fg=colours.get(line[:1]), bold=line.startswith(("+++", "---"))))
+        _echo(click.style(line, fg=colours.get(line[:1]), bold=line.startswith(("+++", "---")) or None))
 
 
 def _print_written(output: Path, changes: Changes, loaded: Spec) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from generator.emit.write import apply
 from generator.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 MARK = "# Managed by llmflake\n"
 STAGED = ".llmflake-0123456789abcdef"
@@ -70,3 +72,20 @@ def problems(run: Callable[[], object]) -> list[str]:
     with pytest.raises(OutputError) as caught:
         run()
     return [str(problem) for problem in sorted(caught.value.problems)]
+
+
+@contextmanager
+def mounted(folder: Path) -> Iterator[Callable[[str], object]]:
+    """Mount a small disk at a directory; yield a function that mounts it anew with other options."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no mount on PATH; run this test on Linux")
+    if done.returncode != 0:
+        pytest.skip(f"cannot mount a small disk; run this test as root outside a container: {done.stderr.strip()}")
+    try:
+        yield lambda option: subprocess.check_call(["mount", "-o", f"remount,{option}", str(folder)])
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -35,6 +35,7 @@ from tests.directories import (
     STRANGERS,
     contents,
     holding,
+    mounted,
     problems,
     put,
     put_foreign,
@@ -206,23 +207,6 @@ def test_when_undoing_fails_too_the_earlier_files_are_kept_and_named(root: Path)
     hint = f"the files of before are in {old}: copy them from there before the next run, which removes them"
     assert found == [f"{root}: writing failed, and so did undoing it: input/output error; {hint}"]
     assert (old / "flake.nix").read_text() == BEFORE["flake.nix"]
-
-
-@contextmanager
-def mounted(folder: Path) -> Iterator[Callable[[str], object]]:
-    """Mount a small disk at a directory; yield a function that mounts it anew with other options."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("no mount on PATH; run this test on Linux")
-    if done.returncode != 0:
-        pytest.skip(f"cannot mount a small disk; run this test as root outside a container: {done.stderr.strip()}")
-    try:
-        yield lambda option: subprocess.check_call(["mount", "-o", f"remount,{option}", str(folder)])
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("below", ["", "new/out"], ids=["update", "create"])
