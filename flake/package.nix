@@ -25,6 +25,8 @@ python3Packages.buildPythonApplication {
     python3Packages.tree-sitter-json
     python3Packages.tree-sitter-grammars.tree-sitter-toml
   ];
+  # nixpkgs calls this grammar 0.5.1+unstable20241203; its commit, 64b5683, is the one tagged v0.7.0.
+  pythonRelaxDeps = [ "tree-sitter-toml" ];
   nativeBuildInputs = [ installShellFiles ];
 
   postInstall = ''

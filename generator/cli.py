@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from generator import __version__, report, resources
-from generator.errors import GeneratorError
+from generator.errors import GeneratorError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +22,8 @@ if TYPE_CHECKING:
     from generator.spec.load import Spec
 
 _Result = TypeVar("_Result")
-_SPEC = click.argument("spec", metavar="SPEC")
+# Files are not looked at here: what is wrong with one, the reader of specs says.
+_SPEC = click.argument("spec", metavar="SPEC", type=click.Path(allow_dash=True, readable=False))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for machines.")
 
 
@@ -44,6 +48,14 @@ def main() -> None:
 
     SPEC is a TOML file, a JSON file, or "-" for standard input.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every terminal has the lines of a tree
+
+
+def _directory(_context: click.Context, _parameter: click.Parameter, value: str) -> Path:
+    if not value:  # as of -o "$OUT" where nothing set OUT; the current directory is "."
+        raise click.BadParameter("the name is empty")
+    return Path(value)
 
 
 @main.command(
@@ -58,7 +70,8 @@ def main() -> None:
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False),
+    callback=_directory,
     help="The directory of the flake; created if it is not there.",
 )
 @click.option(
@@ -96,7 +109,10 @@ def generate(spec: str, output: Path, *, check: bool, as_json: bool) -> None:
 @_SPEC
 @_JSON
 def validate(spec: str, *, as_json: bool) -> None:
-    """Check SPEC, and print every problem that it has with its place and what to do."""
+    """Check SPEC: print every problem and its place.
+
+    Each comes with what to do. Nothing is written.
+    """
     loaded = _guarded(lambda: _load(spec), as_json=as_json)
     deployment = loaded.deployment
     counts = {
@@ -108,13 +124,13 @@ def validate(spec: str, *, as_json: bool) -> None:
         _print_json({"problems": [], **counts})
     else:
         summary = ", ".join(f"{count} {name if count != 1 else name[:-1]}" for name, count in counts.items())
-        click.echo(f"{click.style('ok', fg='green')}: {loaded.source.name}: {summary}")
+        _echo(f"{click.style('ok', fg='green')}: {printable(loaded.source.name)}: {summary}")
 
 
 @main.command(cls=_Examples, examples=("llmflake schema > deployment.schema.json",))
 def schema() -> None:
     """Print the JSON Schema of specs, for editors and other tools."""
-    click.echo(resources.schema_path().read_text(encoding="utf-8"), nl=False)
+    _echo(resources.schema_path().read_text(encoding="utf-8").removesuffix("\n"))
 
 
 def _load(spec: str) -> Spec:
@@ -138,7 +154,7 @@ def _refuse(error: GeneratorError, *, as_json: bool) -> NoReturn:
         for problem in sorted(error.problems):
             place, path = click.style(str(problem.location), bold=True), f"{problem.path}: " if problem.path else ""
             hint = f"; {click.style(problem.hint, fg='cyan')}" if problem.hint else ""
-            click.echo(f"{place}: {path}{problem.what}{hint}", err=True)
+            _echo(f"{place}: {path}{problem.what}{hint}", err=True)
     sys.exit(1)
 
 
@@ -151,15 +167,30 @@ def _changes_json(changes: Changes) -> dict[str, Any]:
 def _print_diff(diff: str) -> None:
     colours = {"+": "green", "-": "red", "@": "cyan"}
     for line in diff.splitlines():
-        click.secho(line, fg=colours.get(line[:1]), bold=line.startswith(("+++", "---")))
+        _echo(click.style(line, fg=colours.get(line[:1]), bold=line.startswith(("+++", "---")) or None))
 
 
 def _print_written(output: Path, changes: Changes, loaded: Spec) -> None:
-    click.echo(report.tree(str(output), [*changes.created, *changes.updated, *changes.unchanged]))
+    _echo(report.tree(printable(str(output)), [*changes.created, *changes.updated, *changes.unchanged]))
     counts = [f"{len(getattr(changes, kind))} {kind}" for kind in ("created", "updated", "deleted", "unchanged")]
-    click.echo(f"\n{', '.join(count for count in counts if not count.startswith('0 '))}\n")
-    click.echo(report.next_steps(str(output), loaded.deployment.machines))
+    _echo(f"\n{', '.join(count for count in counts if not count.startswith('0 '))}\n")
+    is_repository = (output / ".git").exists()
+    _echo(report.next_steps(str(output), loaded.deployment.machines, is_repository=is_repository))
 
 
 def _print_json(data: dict[str, Any]) -> None:
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    _echo(json.dumps(data, indent=2))  # in ASCII: a file's name need not be UTF-8
+
+
+def _echo(text: str, *, err: bool = False) -> None:
+    """Print a line. Where it cannot be printed, as on a full disk, end with 1 and say so."""
+    try:
+        click.echo(text, err=err)
+    except OSError as error:
+        from generator.emit.present import reason
+
+        if error.errno == errno.EPIPE:
+            raise  # nobody reads any more, and click ends quietly
+        stream = sys.stderr if err else sys.stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python would fail once more at its end
+        sys.exit(f"<stdout>: cannot be written: {reason(error)}; free some space, or print elsewhere")

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 
+def printable(name: str) -> str:
+    """Return a file's name on one line, with escapes for what a terminal would obey instead of showing it."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
     """A place in a file; line and column count from 1, 0 means that the place inside the file is not known."""
@@ -15,7 +20,8 @@ class Location:
 
     def __str__(self) -> str:
         """Return ``file:line:column``, the form that editors and terminals make clickable."""
-        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        name = printable(self.file) or '""'
+        return f"{name}:{self.line}:{self.column}" if self.line else name
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def tree(root: str, paths: Iterable[str]) -> str:
         node[rest[-1] if rest else first] = {}
     for folder, count in static.items():
         if count:
-            nested[f"{folder}/  ({count} files, the same in every flake)"] = {}
+            nested[f"{folder}/  ({count} file{'' if count == 1 else 's'}, the same in every flake)"] = {}
     return "\n".join([root, *_branches(nested, "")])
 
 
@@ -59,8 +60,13 @@ def _branches(node: dict[str, Any], indent: str) -> Iterable[str]:
         yield from _branches(below, indent + ("    " if last else "│   "))
 
 
-def next_steps(output: str, machines: Iterable[str]) -> str:
-    """Return what to type next."""
-    lines = ["Next:", f"  cd {output}", "  nix flake check"]
-    lines += [f"  clan machines update {name}" for name in list(machines)[:3]]
-    return "\n".join(lines)
+def next_steps(output: str, machines: Iterable[str], *, is_repository: bool) -> str:
+    """Return what to type next; the directory becomes a git repository if it is none.
+
+    Nix and clan look for one in the directories above too, and in a file of another repository they see only what that
+    one tracks.
+    """
+    steps = [f"cd {shlex.quote(output)}"]
+    steps += ["git add ."] if is_repository else ["git init", "git add ."]
+    steps += ["nix flake check", *(f"clan machines update {name}" for name in list(machines)[:3])]
+    return "\n  ".join(["Next:", *steps])

@@ -10,6 +10,7 @@ import pytest
 from generator.emit import tree
 from generator.spec.load import load_spec
 from tests import nix_program
+from tests.directories import BEFORE, FOREIGN, put, put_foreign
 from tests.nix_program import ROOT, Flakes, Nix
 
 if TYPE_CHECKING:
@@ -48,13 +49,17 @@ def nix() -> Nix:
 
 
 @pytest.fixture(scope="session")
-def flakes(nix: Nix, request: pytest.FixtureRequest) -> Flakes:
-    """Nix with the offline inputs in its store; their store paths are remembered between runs."""
-    folder = nix_program.inputs_folder()
-    if not (folder / "nixpkgs").is_dir() or not (folder / "clan-core").is_dir():
-        pytest.skip(nix_program.NEED_INPUTS.format(folder))
+def flakes(nix: Nix, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Flakes:
+    """Nix with the flake's inputs in its store: from the folder of offline inputs, else from where the lock says."""
     if not nix_program.reads_nixpkgs(nix):
         pytest.skip(nix_program.NEED_FLAKES)
+    folder = nix_program.inputs_folder()
+    if not (folder / "nixpkgs").is_dir() or not (folder / "clan-core").is_dir():
+        flake = write_flake(ROOT / "examples" / "aspen1.toml", tmp_path_factory.mktemp("inputs"))
+        fetched = nix_program.fetch_inputs(nix, flake)
+        if fetched is None:
+            pytest.skip(nix_program.NEED_INPUTS.format(folder))
+        return Flakes(nix, fetched)
     remembered: dict[str, str] = request.config.cache.get("llmflake/stores", {})
     stores = {}
     for path in sorted(folder.iterdir()):
@@ -81,6 +86,15 @@ def write_flake(spec: Path | str, output: Path, **local: str) -> Path:
     for machine, text in local.items():
         (output / "machines" / machine / "local.nix").write_text(text, encoding="utf-8")
     return output
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return a directory with the files of BEFORE and of other people."""
+    root = tmp_path / "out"
+    put(root, BEFORE)
+    put_foreign(root, FOREIGN)
+    return root
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NEED_NIX = "no nix on PATH; install it (Debian: apt-get install nix-bin) or run `make test` as root, which does"
 NEED_FLAKES = "this Nix is older than 2.18 and cannot evaluate nixpkgs; put a newer one on PATH"
 NEED_INPUTS = (
-    "no offline inputs at {}; put plain checkouts of nixpkgs, clan-core, disko, sops-nix, flake-parts, systems, "
+    "no network to fetch the flake's inputs from, and none at {}; "
+    "put plain checkouts of nixpkgs, clan-core, disko, sops-nix, flake-parts, systems, "
     "treefmt-nix, nix-select, data-mesher and nix-darwin there, or set LLMFLAKE_INPUTS to a folder that has them"
 )
 _OLDEST_FOR_NIXPKGS = (2, 18)
@@ -108,6 +109,17 @@ class Flakes:
             "--no-write-lock-file",
             *(word for name, url in replaced.items() for word in ("--override-input", name, url)),
         ]
+
+
+def fetch_inputs(nix: Nix, flake: Path) -> dict[str, str] | None:
+    """Let Nix fetch the inputs that a flake's lock pins; return their store paths by name, None without a network."""
+    impatient = ["--option", "connect-timeout", "5", "--option", "download-attempts", "1"]
+    try:
+        text = nix.run("nix", *_OPTIONS, "flake", "archive", "--json", *impatient, f"path:{flake}")
+    except NixError:
+        return None
+    inputs: dict[str, dict[str, str]] = json.loads(text)["inputs"]
+    return {name: entry["path"] for name, entry in inputs.items()}
 
 
 def add_to_store(nix: Nix, path: Path) -> str:

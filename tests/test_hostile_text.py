@@ -6,18 +6,23 @@ import json
 import os
 import re
 import subprocess
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from generator import resources
 from tests.conftest import write_flake
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.nix_program import Flakes
 
 HOSTILE = "${builtins.abort \"x\"} ''${y} \"q\" 'q' \\ $(reboot) `reboot` %n %% $HOME ; & | \n\tsecond é 🎉"
+BARE = "${x}''${y}'q'\\$(z)`z`%n%%$HOME;&|é"  # for where neither spaces nor quotes may be
 FACTS = """machine: let c = machine.config; in {
   cmd = c.virtualisation.oci-containers.containers.vllm.cmd;
   script = c.systemd.services.vllm.script;
@@ -26,8 +31,45 @@ FACTS = """machine: let c = machine.config; in {
   download = c.systemd.services.llm-model-m.serviceConfig.ExecStart;
   native = c.systemd.services.chat.serviceConfig.ExecStart;
   unit = c.systemd.units."chat.service".text;
+  inherit (c.boot) kernelParams;
   keys = c.users.users.root.openssh.authorizedKeys.keys;
 }"""
+
+
+# Every free string of the schema, and the test that follows it into the evaluated machine.
+FOLLOWED = {
+    "clan.description": "test_the_flakes_description_is_literal",
+    "machines.*.rocm_environment.*": "test_a_sessions_environment_is_literal",
+    "machines.*.kernel.parameters[]": "test_a_kernel_parameter_is_literal",
+    "machines.*.ssh_keys[]": "test_a_keys_comment_is_literal",
+    "models.*.include[]": "test_a_downloads_patterns_are_literal",
+    "models.*.exclude[]": "test_a_downloads_patterns_are_literal",
+    "models.*.served_name": "test_a_native_servers_words_and_environment_are_literal",
+    "services.*.container.command[]": "test_a_containers_words_and_environment_are_literal",
+    "services.*.extra_args[]": "test_a_native_servers_words_and_environment_are_literal",
+    "services.*.extra_env.*": "test_a_native_servers_words_and_environment_are_literal",
+}
+# Free in the schema, and then only taken when it is a name that the catalog has; and what only editors read.
+ELSEWHERE = {"machines.*.hardware", "$schema"}
+
+
+def free_strings(schema: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the path of each string in a schema that takes text that means something elsewhere."""
+    if "string" in schema["type"]:
+        texts = [HOSTILE, BARE, f"ssh-ed25519 AAAA {BARE}"]
+        if any(Draft202012Validator(schema).is_valid(text) for text in texts):
+            yield path
+    for name, entry in schema.get("properties", {}).items():
+        yield from free_strings(entry, f"{path}.{name}".removeprefix("."))
+    for keyword, step in (("items", "[]"), ("additionalProperties", ".*")):
+        if isinstance(schema.get(keyword), dict):
+            yield from free_strings(schema[keyword], path + step)
+
+
+def test_every_free_string_of_the_schema_is_followed_by_a_test() -> None:
+    schema = json.loads(resources.schema_path().read_text(encoding="utf-8"))
+    assert set(free_strings(schema)) == FOLLOWED.keys() | ELSEWHERE
+    assert [test for test in FOLLOWED.values() if test not in globals()] == []
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +82,7 @@ def flake(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "hardware": "strix-halo-128",
                 "gtt_mib": 117760,
                 "rocm_environment": {"A": HOSTILE},
+                "kernel": {"parameters": [BARE]},
                 "ssh_keys": ["ssh-ed25519 AAAA ${HOME} \"q\" 'q' \\ `x`"],
             }
         },
@@ -48,6 +91,7 @@ def flake(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "repository": "a/b",
                 "revision": "0" * 40,
                 "include": [HOSTILE],
+                "exclude": [HOSTILE, BARE],
                 "served_name": HOSTILE,
                 "format": "safetensors",
             },
@@ -132,6 +176,11 @@ def test_a_native_servers_words_and_environment_are_literal(facts: dict[str, Any
 def test_a_downloads_patterns_are_literal(facts: dict[str, Any]) -> None:
     words = exec_words(facts["download"])
     assert words[words.index("--include") + 1] == HOSTILE
+    assert [word for flag, word in pairwise(words) if flag == "--exclude"] == [HOSTILE, BARE]
+
+
+def test_a_kernel_parameter_is_literal(facts: dict[str, Any]) -> None:
+    assert BARE in facts["kernelParams"]
 
 
 def test_a_sessions_environment_is_literal(facts: dict[str, Any]) -> None:

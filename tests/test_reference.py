@@ -10,13 +10,13 @@ from jsonschema import Draft202012Validator
 
 from generator import resources
 from generator.emit.data import camel
-from tests.nix_program import NEED_INPUTS, ROOT, inputs_folder
+from tests.nix_program import ROOT
 from tests.reference import reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.nix_program import Nix
+    from tests.nix_program import Flakes
 
 SCHEMA: dict[str, Any] = json.loads(resources.schema_path().read_text(encoding="utf-8"))
 
@@ -65,11 +65,9 @@ def test_the_reference_in_the_docs_is_the_schemas(*, update_golden: bool) -> Non
 
 
 @pytest.mark.parametrize("engine", ["vllm", "llamacpp"])
-def test_an_engines_table_is_the_options_of_the_service(nix: Nix, engine: str) -> None:
-    lib = inputs_folder() / "nixpkgs-lib" / "lib"
-    if not lib.is_dir():
-        pytest.skip(NEED_INPUTS.format(inputs_folder()))
-    options = nix.evaluate(
+def test_an_engines_table_is_the_options_of_the_service(flakes: Flakes, engine: str) -> None:
+    lib = f"{flakes.stores['nixpkgs']}/lib"
+    options = flakes.nix.evaluate(
         f"let o = (import {ROOT}/nix/services/llm/options.nix {{ lib = import {lib}; }}).server.{engine}; in "
         "builtins.mapAttrs (_: option: { inherit (option) example; choices = option.type.nestedTypes.elemType."
         "functor.payload.values or null; }) o"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from packaging.requirements import Requirement
 
 from generator.cli import main
 from tests.nix_program import ROOT
@@ -34,13 +35,44 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-@pytest.mark.parametrize("attribute", ["packages.x86_64-linux.default.drvPath", "apps.x86_64-linux.generate.program"])
-def test_the_flake_evaluates(flakes: Flakes, tmp_path: Path, attribute: str) -> None:
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Return a copy of what git knows of the repository."""
     for path in tracked():
         target = tmp_path / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
-    assert "llmflake" in flakes.eval(tmp_path, attribute)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        "packages.x86_64-linux.default.drvPath",
+        "apps.x86_64-linux.generate.program",
+        "checks.x86_64-linux.unit.drvPath",
+        "checks.x86_64-linux.package.drvPath",
+    ],
+)
+def test_the_flake_evaluates(flakes: Flakes, repository: Path, attribute: str) -> None:
+    assert "llmflake" in flakes.eval(repository, attribute)
+
+
+def test_nixpkgs_has_the_releases_that_the_package_declares(flakes: Flakes, repository: Path) -> None:
+    """A build in nixpkgs compares them, and would end there; what the package relaxes is not compared."""
+    apply = """package: { relaxed = package.pythonRelaxDeps; versions = builtins.listToAttrs (map (dependency: {
+      name = builtins.replaceStrings [ "python-" ] [ "" ] dependency.pname; value = dependency.version;
+    }) package.dependencies); }"""
+    found = flakes.eval(repository, "packages.x86_64-linux.default", apply)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = [Requirement(entry) for entry in project["dependencies"]]
+    assert sorted(entry.name for entry in declared) == sorted(found["versions"])
+    refused = [
+        entry.name
+        for entry in declared
+        if not entry.specifier.contains(found["versions"][entry.name], prereleases=True)
+    ]
+    assert refused == found["relaxed"]
 
 
 def test_every_nix_file_of_the_repository_parses(nix: Nix) -> None:
@@ -85,6 +117,7 @@ def test_the_wheel_carries_all_that_the_program_needs(tmp_path: Path) -> None:
 
 def test_the_readmes_first_block_is_what_the_command_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command, output = blocks("console")[0].split("\n", 1)
+    output = output.partition("$ cd ")[0]
     arguments = shlex.split(command.removeprefix("$ nix run .#generate -- "))
     arguments[0] = str(ROOT / arguments[0])
     monkeypatch.chdir(tmp_path)

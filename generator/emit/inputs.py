@@ -73,37 +73,67 @@ def lock_text(wanted: dict[str, Any], existing: str | None, path: str) -> str:
     Pins belong to the flake's owner once they are there: ``nix flake update`` changes them, generating again does not.
     Raises OutputError when the existing lock cannot be read.
     """
-    merged = wanted
-    if existing is not None:
-        old = _parse(existing, path)
-        kept = {
-            name: old["nodes"][name]
-            for name in wanted["nodes"]["root"]["inputs"]
-            if old["nodes"]["root"]["inputs"].get(name) == name and name in old["nodes"]
-        }
-        if set(kept) == set(wanted["nodes"]["root"]["inputs"]) == set(old["nodes"]["root"]["inputs"]):
-            return existing
-        nodes = {
-            **wanted["nodes"],
-            **{name: node for name, node in old["nodes"].items() if _belongs(name, kept)},
-        }
-        merged = {**wanted, "nodes": {name: nodes[name] for name in sorted(nodes)}}
-    return json.dumps(merged, indent=2, ensure_ascii=False) + "\n"
+    if existing is None:
+        return _text(wanted)
+    nodes = _nodes(existing, path)
+    owners: dict[str, Any] = nodes["root"]["inputs"]
+    names = wanted["nodes"]["root"]["inputs"]
+    if owners.keys() == names.keys():
+        return existing
+    merged = dict(wanted["nodes"])
+    for name in names:
+        if isinstance(owners.get(name), str):
+            merged = {node: entry for node, entry in merged.items() if not _belongs(node, name)}
+            merged.update(_taken(nodes, owners[name], name))
+    return _text({**wanted, "nodes": {node: merged[node] for node in sorted(merged)}})
 
 
-def _belongs(node: str, kept: dict[str, Any]) -> bool:
-    return node in kept or any(node.startswith(f"{name}/") for name in kept)
+def _text(lock: dict[str, Any]) -> str:
+    return json.dumps(lock, indent=2, ensure_ascii=False) + "\n"
 
 
-def _parse(text: str, path: str) -> dict[str, Any]:
+def _belongs(node: str, name: str) -> bool:
+    return node == name or node.startswith(f"{name}/")
+
+
+def _taken(nodes: dict[str, Any], start: str, name: str) -> dict[str, Any]:
+    """Return an input's node of a lock with all below it, named as ours are; Nix numbers them, as ``nixpkgs_2``."""
+
+    def renamed(to: str | list[str]) -> str | list[str]:
+        if isinstance(to, list):  # a path from the root, which names inputs and no nodes
+            return to
+        return name if to == start else f"{name}/{to.removeprefix(f'{name}/')}"
+
+    found: dict[str, Any] = {}
+    todo = [start]
+    while todo:
+        node = todo.pop()
+        entry = dict(nodes[node])
+        if "inputs" in entry:
+            inputs = entry["inputs"].items()
+            entry["inputs"] = {inner: renamed(to) for inner, to in inputs}
+            todo += [to for _, to in inputs if isinstance(to, str) and renamed(to) not in found]
+        found[str(renamed(node))] = entry
+    return found
+
+
+def _nodes(text: str, path: str) -> dict[str, Any]:
+    """Return the nodes of a lock, each of whose references leads to one."""
     try:
-        old: dict[str, Any] = json.loads(text)
-        old["nodes"]["root"]["inputs"].items()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        nodes: dict[str, Any] = json.loads(text)["nodes"]
+        whole = all(
+            to in nodes if isinstance(to, str) else isinstance(to, list)
+            for node in (nodes["root"], *nodes.values())
+            for to in node.get("inputs", {}).values()
+        )
+        whole = whole and isinstance(nodes["root"]["inputs"], dict)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        whole, nodes = False, {}
+    if not whole:
         raise OutputError(
             (Problem(Location(path), "", "this is not a lock file of Nix", "delete it, and generate again"),)
-        ) from error
-    return old
+        )
+    return nodes
 
 
 def _below(name: str, to: str | list[str]) -> str | list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import stat
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -42,7 +41,7 @@ def is_plain(path: str) -> bool:
 
 def staging_name() -> str:
     """Return a new name for a staging directory."""
-    return f".llmflake-{secrets.token_hex(8)}"
+    return f".llmflake-{os.urandom(8).hex()}"
 
 
 def is_staging(name: str) -> bool:

@@ -35,16 +35,21 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
     yield from (
         "Once: let clan describe the machine's disks and devices, or put `hardware-configuration.nix` or",
         f"`disko.nix` into `machines/{machine.name}/`. What is yours goes into `machines/{machine.name}/local.nix`.",
-        "Flakes see only what git knows.",
+        "Flakes see only what git knows, so this directory is a repository of its own.",
         "",
     )
     yield from _block(
+        "git init",
+        "git add .",
         shlex.join(["clan", "machines", "update-hardware-config", machine.name]),
         "git add .",
         "nix flake check",
     )
     yield from ("### 2. Deploy", "")
-    yield from _block(shlex.join(["clan", "machines", "update", machine.name]))
+    yield from _block(
+        shlex.join(["git", "commit", "--all", "--message", f"Deploy {machine.name}"]),
+        shlex.join(["clan", "machines", "update", machine.name]),
+    )
     if machine.gtt_mib is not None or machine.kernel.package is not None:
         yield from ("The kernel and its parameters take effect after a reboot.", "")
         yield from _block(f"{login} reboot")

@@ -18,7 +18,7 @@ from generator.emit.present import is_staging, leftovers, nearest_folder, reason
 from generator.errors import Location, OutputError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _PATIENCE = 10.0  # seconds to wait for another run in the same directory
 _NO_LOCKS = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -60,7 +60,7 @@ def _apply_below(base: Path, root: Path, changes: Changes, patience: float) -> b
             return False
         # Without a lock, a staging directory may be one that another run is using.
         for leftover in leftovers(base) if locked else ():
-            shutil.rmtree(leftover, ignore_errors=True)
+            _clear(leftover, root)
         # A run that was waited for may have written what this one was to write.
         now = plan_changes(changes.root, changes.files, keep=changes.keep, unmarked=changes.unmarked)
         if not now.work <= changes.work:
@@ -165,9 +165,16 @@ def _remove_folders(made: list[Path]) -> None:
             folder.rmdir()
 
 
-def _remove_empty(root: Path, deleted: tuple[str, ...]) -> None:
-    """Remove the directories that the deleted files leave empty."""
-    for path in deleted:
+def _clear(leftover: Path, root: Path) -> None:
+    """Remove what a killed run left: directories that it had just made or emptied, and its staging directory."""
+    for part in (leftover / "new", leftover / "old"):
+        _remove_empty(root, [path.relative_to(part).as_posix() for path in part.rglob("*")])
+    shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _remove_empty(root: Path, paths: Iterable[str]) -> None:
+    """Remove the directories that files at these paths were the last in."""
+    for path in paths:
         for folder in (root / path).parents:
             if folder == root:
                 break

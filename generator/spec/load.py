@@ -41,19 +41,20 @@ def load_spec(path: Path | str, *further: Rule) -> Spec:
     source = read_source(path)
     schema = json.loads(resources.schema_path().read_text(encoding="utf-8"))
     problems, wrong = validate(source, schema)
-    data = _without(source.data, wrong)
-    deployment = model.build(data) if data is not None else None
-    if deployment is None:
-        raise SpecError(tuple(problems))
-    placement = model.place(deployment)
-    context = Context(
-        deployment, placement, *(_names(source.data, table) for table in ("machines", "models", "services"))
-    )
-    findings = [finding for rule in (rules.check, *further) for finding in rule(context)]
-    found = [source.problem(f.path, f.what, f.hint, key=f.key) for f in findings]
-    if problems or found:
-        raise SpecError(tuple(sorted({*problems, *found})))
-    return Spec(source, deployment, placement)
+    context = _context(source.data, _sound(source.data, wrong))
+    found = {finding for rule in (rules.check, *further) for finding in rule(context)}
+    if wrong:
+        found.update(rules.check_names(_context(source.data, _legible(source.data, wrong))))
+    told = {*problems, *(source.problem(f.path, f.what, f.hint, key=f.key) for f in found)}
+    if told:
+        raise SpecError(tuple(sorted(told)))
+    deployment = model.build(source.data)
+    return Spec(source, deployment, model.place(deployment))
+
+
+def _context(data: dict[str, Any], right: dict[str, Any]) -> Context:
+    deployment = model.build(right)
+    return Context(deployment, model.place(deployment), *(_names(data, table) for table in _TABLES))
 
 
 def _names(data: dict[str, Any], table: str) -> frozenset[str]:
@@ -61,20 +62,41 @@ def _names(data: dict[str, Any], table: str) -> frozenset[str]:
     return frozenset(entries) if isinstance(entries, dict) else frozenset()
 
 
-def _without(data: dict[str, Any], wrong: list[DataPath]) -> dict[str, Any] | None:
-    """Return the data without the machines, models and services that the schema refuses; None if the rest says nothing.
+def _sound(data: dict[str, Any], wrong: list[DataPath]) -> dict[str, Any]:
+    """Return the machines, models and services that the schema has nothing against.
 
-    The rules then speak of everything else in the same run: a person corrects a file once, not once a layer.
+    The rules then speak of them in the same run: a person corrects a file once, not once a layer.
     """
-    if any(len(path) < _ENTRY_DEPTH or path[0] == "clan" for path in wrong):
-        return None
     broken = {path[:_ENTRY_DEPTH] for path in wrong}
-    return {
-        table: {name: entry for name, entry in entries.items() if (table, name) not in broken}
-        if isinstance(entries, dict) and table != "clan"
-        else entries
-        for table, entries in data.items()
+    tables = {
+        table: {name: entry for name, entry in data.get(table, {}).items() if (table, name) not in broken}
+        if (table,) not in broken
+        else {}
+        for table in _TABLES
     }
+    if "machines" not in data or not broken.isdisjoint({("machines",), ("models",)}):
+        tables["services"] = {}  # nothing that they name could be found
+    clan = data["clan"] if "clan" in data and not any(path[:1] == ("clan",) for path in wrong) else {"name": ""}
+    return {"clan": clan, **tables}
 
 
+def _legible(data: dict[str, Any], wrong: list[DataPath]) -> dict[str, Any]:
+    """Return what is sound, and wrong machines and services without what is wrong in them, if the names are right."""
+    right = _sound(data, wrong)
+    faults: dict[tuple[str, str], set[str]] = {}
+    for path in wrong:
+        if len(path) >= _ENTRY_DEPTH:
+            faults.setdefault((str(path[0]), str(path[1])), set()).add(str(path[2]) if path[2:] else "")
+    for (table, name), keys in faults.items():
+        if keys.isdisjoint(_NAMING.get(table, keys)):
+            right[table][name] = {key: value for key, value in data[table][name].items() if key not in keys}
+    return right
+
+
+_TABLES = ("machines", "models", "services")
 _ENTRY_DEPTH = 2  # ("machines", "aspen1")
+# The keys by which an entry names others, those without which it says nothing, and "" for the entry as a whole.
+_NAMING = {
+    "machines": {"", "hardware", "tags"},
+    "services": {"", "engine", "machines", "tags", "model", "conflicts"},
+}

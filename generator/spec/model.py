@@ -190,7 +190,7 @@ def _machine(name: str, data: dict[str, Any]) -> Machine:
         iommu=data.get("iommu", "default"),
         kernel=Kernel(kernel.get("package"), kernel.get("minimum"), tuple(kernel.get("parameters", ()))),
         udev_rules=data.get("udev_rules", True),
-        rocm_environment=dict(data.get("rocm_environment", {})),
+        rocm_environment=dict(sorted(data.get("rocm_environment", {}).items())),
         disk=Disk(data.get("disk", {}).get("read_mib_s"), data.get("disk", {}).get("free_gib")),
     )
 
@@ -258,8 +258,8 @@ def _service(name: str, data: dict[str, Any]) -> Service:
         accept=tuple(data.get("accept", ())),
         extra_args=tuple(data.get("extra_args", ())),
         allow_unknown_flags=data.get("allow_unknown_flags", False),
-        extra_env=dict(data.get("extra_env", {})),
-        flags=dict(data.get(engine, {})),
+        extra_env=dict(sorted(data.get("extra_env", {}).items())),
+        flags=dict(sorted(data.get(engine, {}).items())),
         other_tables=tuple(table for table in ("vllm", "llamacpp") if table in data and table != engine),
     )
 

@@ -280,13 +280,15 @@ class _Translator:
         below = finding.schema.get("properties", {}).get(key)
         if not isinstance(below, dict) or not below.keys() & {"default", "description", "examples", "type"}:
             below = _below(self.schema, (*finding.path, key)) or {}
-        example = example_of(below)
-        if example is not MISSING and self.source.format == "toml":
-            return f"add e.g. {path_text((key,))} = {shown(example, 'toml')}"
-        if example is not MISSING:
-            return f"add e.g. {quoted(key)}: {shown(example, 'json')}"
-        if self.source.format == "toml" and "object" in as_list(below.get("type")):
-            return f"add a table [{path_text((*finding.path, key))}]"
+        example, form = example_of(below), self.source.format
+        written = "…" if example is MISSING else shown(example, form)
+        if not written.endswith("…"):
+            return (
+                f"add e.g. {path_text((key,))} = {written}" if form == "toml" else f"add e.g. {quoted(key)}: {written}"
+            )
+        if form == "toml" and "object" in as_list(below.get("type")):
+            entry = list(example)[:1] if isinstance(example, dict) and "properties" not in below else []
+            return f"add a table [{path_text((*finding.path, key, *entry))}]"
         return f"add it: {sentence(below['description'])}" if "description" in below else "add it"
 
 

@@ -14,7 +14,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from generator.errors import Location, Problem, SpecError
+from generator.errors import Location, Problem, SpecError, printable
 from generator.spec import positions
 from generator.spec.positions import MAX_DEPTH, DataPath
 
@@ -76,8 +76,8 @@ class Source:
         return Location(self.name, *(span.key if key and found == len(path) else span.value))
 
     def problem(self, path: DataPath, what: str, hint: str, *, key: bool = False) -> Problem:
-        """Return a problem with the value at a path, or with its key."""
-        return Problem(self.locate(path, key=key), path_text(path), what, hint)
+        """Return a problem with the value at a path, or with its key; what it quotes of the spec is put on one line."""
+        return Problem(self.locate(path, key=key), path_text(path), printable(what), printable(hint))
 
 
 def read_source(path: pathlib.Path | str) -> Source:
@@ -189,7 +189,10 @@ def _refuse_control(name: str, text: str, pattern: re.Pattern[str]) -> None:
     match = pattern.search(text)
     if match:
         what = f"the control character U+{ord(match[0]):04X} is not allowed"
-        _refuse(name, what, "remove it, or write it as an escape in a string", position=_end(text[: match.start()]))
+        hint = (
+            "remove it, or write it as an escape in a string" if match[0] != "\0" else "remove it; Nix cannot hold it"
+        )
+        _refuse(name, what, hint, position=_end(text[: match.start()]))
 
 
 def _hint(message: str) -> str:

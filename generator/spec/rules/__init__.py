@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.spec.rules import engines, flags, hardware, placement, references, secrets
+from generator.spec.rules import engines, flags, hardware, locations, placement, references, secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,11 +14,17 @@ if TYPE_CHECKING:
 _RULES = (
     references.check,
     placement.check,
+    locations.check,
     hardware.check,
     engines.check,
     flags.check,
     secrets.check,
 )
+
+
+def check_names(context: Context) -> Iterator[Finding]:
+    """Yield names that nothing has: all that can be said of entries that the schema has something against."""
+    return references.check(context)
 
 
 def check(context: Context) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +36,8 @@ class Finding:
 
 def suggestion(name: str, known: Iterable[str], otherwise: str) -> str:
     """Return the nearest known name as a question, else what there is, else ``otherwise``."""
+    import difflib  # only a wrong spec needs it
+
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     if near:

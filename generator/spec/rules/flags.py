@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING
 
 from generator.catalog.load import aliases, version_key, vllm_flag_changes, vllm_flag_lists
 from generator.spec.rules.engines import release_of
 from generator.spec.rules.finding import Finding, suggestion
+from generator.spec.source import quoted, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,10 +101,12 @@ def _unknown(service: Service, release: str | None) -> Iterator[Finding]:
                 f"vLLM {release} has no {flag}: it is in {change.since} and later",
                 "leave it out, or use a later release",
             )
+        elif not isinstance(path[-1], int) and flag not in vllm_flag_lists()[-1].flags:
+            continue  # no field at all, which the schema has told
         elif flag.startswith("--") and flag not in known.flags:
             yield Finding(
                 path,
-                f"{named} has no {flag}",
+                f"{named} has no {shortened(flag)}",
                 suggestion(flag, _close(flag, known), "leave it out")
                 + "; if your release has it, set allow_unknown_flags = true",
             )
@@ -114,6 +116,8 @@ def _unknown(service: Service, release: str | None) -> Iterator[Finding]:
 
 def _close(flag: str, known: FlagList) -> list[str]:
     """Return the flags worth suggesting: without one that is near, two hundred names would help nobody."""
+    import difflib  # only a wrong spec needs it
+
     return difflib.get_close_matches(flag, known.flags, n=1)
 
 
@@ -147,4 +151,4 @@ def _value(service: Service, index: int, known: FlagList) -> Iterator[Finding]:
             return
         value = following[0]
     if choices.choices and value not in choices.choices:
-        yield Finding(where, f'{flag} does not take "{value}"', suggestion(value, choices.choices, ""))
+        yield Finding(where, f"{flag} does not take {quoted(value)}", suggestion(value, choices.choices, ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from generator.spec.rules.finding import Finding
+from generator.spec.source import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,6 @@ def _limits(machine: Machine, hardware: HardwareRecord) -> Iterator[Finding]:
     if hardware.target == "gfx1151" and override not in {None, "11.5.1"}:
         yield Finding(
             (*here, "rocm_environment", "HSA_OVERRIDE_GFX_VERSION"),
-            f'"{override}" makes ROCm run another GPU\'s code on gfx1151',
+            f"{quoted(str(override))} makes ROCm run another GPU's code on gfx1151",
             "leave it out: ROCm 7.2 and later know gfx1151",
         )

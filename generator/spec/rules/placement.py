@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from generator.spec.rules.finding import Finding
@@ -39,6 +39,10 @@ def check(context: Context) -> Iterator[Finding]:
                 f'rename the service, or set unit = "llm-{service.name}"',
                 key=True,
             )
+        if service.unit.endswith(".service"):
+            plain = service.unit.removesuffix(".service")
+            what = f"the unit would be {service.unit}.service"
+            yield Finding(("services", service.name, "unit"), what, f'write "{plain}"')
         if service.port == _SSH_PORT:
             yield Finding(("services", service.name, "port"), "port 22 is sshd's", "choose another port")
     for machine, services in context.placement.services_on.items():
@@ -52,14 +56,14 @@ def _on_machine(machine: str, services: tuple[Service, ...]) -> Iterator[Finding
         ports[service.port].append(service)
         units[service.unit].append(service)
     for port, sharing in ports.items():
-        for first, second in combinations(sharing, 2):
-            if not take_turns(first, second):
+        for index, second in enumerate(sharing):
+            first = next((other for other in sharing[:index] if not take_turns(other, second)), None)
+            if first is not None:
                 yield Finding(
                     ("services", second.name, "port"),
                     f'service "{first.name}" has port {port} on {machine} already',
                     "give one of them another port",
                 )
-                break
     for unit, sharing in units.items():
         for first, second in pairwise(sharing):
             yield Finding(
@@ -83,9 +87,7 @@ def _directories(deployment: Deployment) -> Iterator[Finding]:
     owners: dict[str, str] = {}
     for model in deployment.models.values():
         here = ("models", model.name, "directory")
-        if any(part in {".", ".."} for part in model.directory.split("/")):
-            yield Finding(here, f'"{model.directory}" leaves its place by "." or ".."', "write the directory plainly")
-        elif model.directory in owners:
+        if model.directory in owners:
             yield Finding(
                 here,
                 f'model "{owners[model.directory]}" has {model.directory} already',

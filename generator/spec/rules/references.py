@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from generator.catalog.load import hardware
 from generator.spec.rules.finding import Finding, suggestion
+from generator.spec.source import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ def check(context: Context) -> Iterator[Finding]:
         if machine.hardware is None and machine.hardware_name is not None:
             yield Finding(
                 ("machines", machine.name, "hardware"),
-                f'the catalog has no hardware "{machine.hardware_name}"',
+                f"the catalog has no hardware {quoted(machine.hardware_name)}",
                 suggestion(machine.hardware_name, hardware(), "") + "; or describe it in a table",
             )
         for index, tag in enumerate(machine.tags):

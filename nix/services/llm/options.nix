@@ -40,7 +40,7 @@ in
       description = "The port to listen on; null is the engine's own: vLLM 8000, llama.cpp 8080, Ollama 11434.";
     };
     firewallInterfaces = mkOption {
-      type = types.listOf (types.strMatching "[A-Za-z0-9_.-]{1,15}");
+      type = types.listOf (types.strMatching "[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}");
       default = [ ];
       example = [ "tailscale0" ];
       description = "Network interfaces on which the firewall opens the port. No other is opened.";

@@ -1,0 +1,157 @@
+"""RUNBOOK.md: the plan's phases with a deployment's values, and commands that do what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from generator.emit.runbook import runbook
+from generator.spec.load import load_spec
+from tests.nix_program import ROOT
+from tests.rule_checks import CLAN, IMAGE, MODELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+HOSTILE = "${x} \"q\" 'q' \\ $(reboot) `reboot` %n $HOME ; & | \n``` é 🎉"
+MACHINE = '[machines.m]\nhardware = "strix-halo-128"\n'
+CHAT = '[services.chat]\nengine = "llamacpp"\nmachines = ["m"]\nmodel = "gguf"\n'
+
+
+@pytest.fixture
+def book(spec_file: Callable[[str], Path]) -> Callable[..., str]:
+    """Return a function that makes the runbook of a spec in TOML; machine and clan are added where they lack."""
+
+    def make(services: str = CHAT, machine: str = MACHINE, models: str = MODELS) -> str:
+        return runbook(load_spec(spec_file(machine + services + models + CLAN)))
+
+    return make
+
+
+def commands(text: str) -> list[str]:
+    """Return the commands of all blocks, without their prompts."""
+    blocks = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert all(line.startswith("$ ") for line in lines)
+    return [line.removeprefix("$ ") for line in lines]
+
+
+def test_the_example_has_the_plans_phases_in_their_order() -> None:
+    text = runbook(load_spec(ROOT / "examples" / "aspen1.toml"))
+    assert re.findall(r"^#+ .*$", text, re.MULTILINE) == [
+        *("# Runbook of aspen", "## aspen1", "### 1. Prepare", "### 2. Deploy", "### 3. Verify", "### 4. Roll back")
+    ]
+    assert [line for line in commands(text) if "curl" not in line] == [
+        *("git init", "git add .", "clan machines update-hardware-config aspen1", "git add .", "nix flake check"),
+        *("git commit --all --message 'Deploy aspen1'", "clan machines update aspen1", "ssh root@aspen1 reboot"),
+        "ssh root@aspen1 uname -r",
+        "ssh root@aspen1 'cat /sys/class/drm/card*/device/mem_info_gtt_total'",
+        *("ssh root@aspen1 rocminfo", "ssh root@aspen1 rocm-smi"),
+        "ssh root@aspen1 journalctl -u llm-model-gpt-oss-120b-derestricted -f",
+        *("ssh root@aspen1 journalctl -u vllm -f", "ssh root@aspen1 systemctl stop vllm"),
+        *("git revert HEAD", "clan machines update aspen1", "ssh root@aspen1 nixos-rebuild switch --rollback"),
+    ]
+
+
+def test_the_expected_size_is_in_the_unit_that_the_kernel_prints() -> None:
+    text = runbook(load_spec(ROOT / "examples" / "aspen1.toml"))
+    assert "The GPU may take 123480309760 bytes (117760 MiB):" in text  # 115 GiB
+
+
+def test_every_machine_has_its_own_chapter() -> None:
+    text = runbook(load_spec(ROOT / "examples" / "two-machines.json"))
+    assert re.findall(r"^## .*$", text, re.MULTILINE) == ["## aspen1", "## aspen2"]
+    assert [line for line in commands(text) if line.startswith("clan machines update ")] == [
+        *(["clan machines update aspen1"] * 2),
+        *(["clan machines update aspen2"] * 2),
+    ]
+
+
+def asked(text: str, folder: Path) -> list[str]:
+    """Return the words that curl gets: in a shell, with an ssh that runs what it is given in another one."""
+    (question,) = [line for line in commands(text) if "curl" in line]
+    for program, script in (("ssh", 'shift; exec sh -c "$*"'), ("curl", f'printf "%s\\0" "$@" > {folder}/words')):
+        (folder / program).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / program).chmod(0o755)
+    subprocess.run(["sh", "-c", question], check=True, env={"PATH": f"{folder}:/usr/bin:/bin"})
+    return (folder / "words").read_text().split("\0")[:-1]
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-oss-120b", HOSTILE])
+def test_the_question_reaches_the_server_as_it_was_written(book: Callable[..., str], tmp_path: Path, name: str) -> None:
+    named = f'file = "a.gguf"\nserved_name = {json.dumps(name, ensure_ascii=False)}'
+    words = asked(book(models=MODELS.replace('file = "a.gguf"', named)), tmp_path)
+    assert json.loads(words[words.index("--data") + 1])["model"] == name
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),  # noqa: S104
+        ("::", "[::1]"),
+        ("fd7a::1", "[fd7a::1]"),
+        ("100.64.0.7", "100.64.0.7"),
+    ],
+)
+def test_the_question_goes_where_the_server_listens(
+    book: Callable[..., str], tmp_path: Path, host: str, reached: str
+) -> None:
+    words = asked(book(f'{CHAT}host = "{host}"\n'), tmp_path)
+    assert words[-1] == f"http://{reached}:8080/v1/chat/completions"
+
+
+def test_ollama_is_asked_for_its_first_model(book: Callable[..., str]) -> None:
+    text = book('[services.o]\nengine = "ollama"\nmachines = ["m"]\nmodels = ["b:c", "a:b"]\n')
+    assert '"model": "b:c"' in text
+    assert ":11434/" in text
+
+
+def test_a_container_whose_model_nobody_knows_is_not_asked(book: Callable[..., str]) -> None:
+    text = book(f'[services.o]\nengine = "openai-compatible"\nmachines = ["m"]\ncontainer = {{ {IMAGE} }}\n')
+    assert "curl" not in text
+    assert "ssh m journalctl -u o -f" in commands(text)
+
+
+@pytest.mark.parametrize(
+    ("target", "login"),
+    [("root@m.lan", "ssh root@m.lan"), ("root@m:2222", "ssh -p 2222 root@m"), ("m", "ssh m")],
+)
+def test_a_login_uses_the_targets_port(book: Callable[..., str], target: str, login: str) -> None:
+    found = commands(book(machine=f'{MACHINE}target_host = "{target}"\n'))
+    assert f"{login} systemctl stop llama-cpp" in found
+
+
+def test_a_machine_whose_kernel_does_not_change_needs_no_reboot(book: Callable[..., str]) -> None:
+    assert "reboot" not in book()
+    assert "ssh m reboot" in commands(book(machine=f"{MACHINE}gtt_mib = 117760\n"))
+
+
+def test_a_server_that_does_not_start_by_itself_is_started_first(book: Callable[..., str]) -> None:
+    found = commands(book(f"{CHAT}start_on_boot = false\n"))
+    assert found.index("ssh m systemctl start llama-cpp") < found.index("ssh m journalctl -u llama-cpp -f")
+
+
+@pytest.mark.parametrize(
+    ("hardware", "programs"),
+    [
+        ('"strix-halo-128"', ["rocminfo", "rocm-smi"]),
+        ('"rtx-4090"', ["nvidia-smi"]),
+        ('{ accelerator = "cpu", memory_mib = 65536 }', []),
+    ],
+)
+def test_the_gpu_is_looked_at_with_its_makers_programs(
+    book: Callable[..., str], hardware: str, programs: list[str]
+) -> None:
+    found = commands(book(machine=f"[machines.m]\nhardware = {hardware}\n"))
+    assert [line.removeprefix("ssh m ") for line in found if re.search("rocm|nvidia", line)] == programs
+
+
+def test_every_service_of_the_machine_can_be_stopped(book: Callable[..., str]) -> None:
+    text = book(CHAT + '[services.o]\nengine = "ollama"\nmachines = ["m"]\nmodels = ["a:b"]\n')
+    assert {"ssh m systemctl stop llama-cpp", "ssh m systemctl stop ollama"} <= set(commands(text))
