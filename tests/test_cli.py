@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 EXAMPLE = ROOT / "examples" / "aspen1.toml"
 BROKEN = EXAMPLE.read_text(encoding="utf-8").replace("port = 8000", 'port = 0\nhots = "x"')
 PROBLEMS = [
-    "broken.toml:41:8: services.llm.port: 0 is less than 1; write 1 or more",
-    'broken.toml:42:1: services.llm.hots: unknown key "hots"; did you mean "host"?',
+    "broken.toml:42:8: services.llm.port: 0 is less than 1; write 1 or more",
+    'broken.toml:43:1: services.llm.hots: unknown key "hots"; did you mean "host"?',
 ]
 
 
@@ -358,7 +358,7 @@ def on_a_terminal(*arguments: str, cwd: Path) -> str:
 def test_colour_is_for_terminals_alone(folder: Path) -> None:
     on_terminal = on_a_terminal("validate", "broken.toml", cwd=folder)
     assert on_terminal.splitlines()[0] == (
-        "\x1b[1mbroken.toml:41:8\x1b[0m: services.llm.port: 0 is less than 1; \x1b[36mwrite 1 or more\x1b[0m"
+        "\x1b[1mbroken.toml:42:8\x1b[0m: services.llm.port: 0 is less than 1; \x1b[36mwrite 1 or more\x1b[0m"
     )
     assert re.sub(r"\x1b\[\d*m", "", on_terminal).splitlines() == PROBLEMS
     assert "\x1b[32mok\x1b[0m" in on_a_terminal("validate", "good.toml", cwd=folder)
@@ -421,6 +421,6 @@ def test_a_name_that_a_terminal_would_obey_is_shown_instead(folder: Path) -> Non
 def test_a_name_that_is_no_utf_8_is_shown_and_is_json(folder: Path) -> None:
     name = os.fsdecode(b"bad\xff.toml")
     (folder / name).write_text(BROKEN, encoding="utf-8")
-    assert llmflake("validate", name, cwd=folder).stderr.startswith(r"bad\udcff.toml:41:8: ")
+    assert llmflake("validate", name, cwd=folder).stderr.startswith(r"bad\udcff.toml:42:8: ")
     data = json.loads(llmflake("validate", name, "--json", cwd=folder).stdout)
     assert os.fsencode(data["problems"][0]["file"]) == b"bad\xff.toml"

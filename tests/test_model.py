@@ -10,7 +10,7 @@ import pytest
 
 from generator import resources
 from generator.catalog.load import hardware
-from generator.spec.model import PORTS, RUNTIMES, Container, Deployment, Kernel, Machine, build, place
+from generator.spec.model import PORTS, RUNTIMES, Container, Deployment, Disk, Kernel, Machine, build, place
 
 MODEL = {"repository": "a/b", "revision": "0" * 40, "format": "gguf"}
 
@@ -45,6 +45,7 @@ def test_a_machine_that_says_nothing_has_the_defaults() -> None:
         kernel=Kernel(None, None, ()),
         udev_rules=True,
         rocm_environment={},
+        disk=Disk(None, None),
     )
 
 
