@@ -17,7 +17,7 @@ generate: $(VENV)/ready
 	@$(BIN)/llmflake generate $(SPEC) -o $(OUT)
 
 test: $(VENV)/dev nix
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from generator.emit import tree
 from generator.spec.load import load_spec
@@ -16,6 +17,10 @@ from tests.nix_program import ROOT, Flakes, Nix
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+# A busy machine is slow, and not wrong.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.suffix in {".toml", ".json"})
 

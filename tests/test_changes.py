@@ -219,7 +219,7 @@ def test_no_changes_have_no_diff(root: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="no git on PATH; install it (Debian: apt-get install git)")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FILES, FILES)
 def test_git_makes_the_same_of_the_diff_as_apply_does(before: dict[str, str], after: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as folder:

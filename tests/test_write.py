@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 # What is written
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(FILES, FILES, STRANGERS)
 def test_the_directory_holds_what_is_wanted_and_what_is_foreign(
     before: dict[str, str], after: dict[str, str], foreign: dict[str, bytes]
