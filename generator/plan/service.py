@@ -64,7 +64,9 @@ def plan_service(
         measured=published(asked) if with_measured else (),
         caveats=notes,
         needs=needs,
+        accepted=service.accept,
         unknown=unknown,
+        gpu=service.gpu,
     )
 
 
