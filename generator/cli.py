@@ -1,40 +1,20 @@
-"""The command line: the only place that prints or exits."""
+"""The command line; with ``commands/`` the only place that prints or exits."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from generator import __version__, report, resources
-from generator.errors import GeneratorError
+from generator.commands.common import JSON, SPEC, Examples, guarded, load_fitting, print_json
+from generator.commands.plan import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from generator.emit.changes import Changes
     from generator.spec.load import Spec
-
-_Result = TypeVar("_Result")
-_SPEC = click.argument("spec", metavar="SPEC")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for machines.")
-
-
-class _Examples(click.Command):
-    """A command whose help ends with examples, printed as they are to be typed."""
-
-    def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(*args, **kwargs)
-        self._examples = examples
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        super().format_epilog(ctx, formatter)
-        with formatter.section("Examples"):
-            for example in self._examples:
-                formatter.write_text(example)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,14 +26,17 @@ def main() -> None:
     """
 
 
+main.add_command(plan)
+
+
 @main.command(
-    cls=_Examples,
+    cls=Examples,
     examples=(
         "llmflake generate examples/aspen1.toml -o out",
         "llmflake generate deployment.toml -o . --check",
     ),
 )
-@_SPEC
+@SPEC
 @click.option(
     "-o",
     "--output",
@@ -64,7 +47,7 @@ def main() -> None:
 @click.option(
     "--check", is_flag=True, help="Write nothing; print what would change, and exit with 1 if anything would."
 )
-@_JSON
+@JSON
 def generate(spec: str, output: Path, *, check: bool, as_json: bool) -> None:
     """Write the flake of SPEC into a directory.
 
@@ -75,15 +58,15 @@ def generate(spec: str, output: Path, *, check: bool, as_json: bool) -> None:
     from generator.emit import tree, write
 
     def run() -> tuple[Spec, Changes]:
-        loaded = _load(spec)
+        loaded = load_fitting(spec)
         files = tree.render(loaded, planned.read_existing(output, tree.LOCK))
         return loaded, planned.plan_changes(output, files, unmarked=frozenset({tree.LOCK}))
 
-    loaded, changes = _guarded(run, as_json=as_json)
+    loaded, changes = guarded(run, as_json=as_json)
     if not check:
-        _guarded(lambda: write.apply(changes), as_json=as_json)
+        guarded(lambda: write.apply(changes), as_json=as_json)
     if as_json:
-        _print_json({"output": str(output), **_changes_json(changes), "written": not check})
+        print_json({"output": str(output), **_changes_json(changes), "written": not check})
     elif check:
         _print_diff(planned.unified_diff(changes))
     else:
@@ -92,12 +75,12 @@ def generate(spec: str, output: Path, *, check: bool, as_json: bool) -> None:
         sys.exit(1)
 
 
-@main.command(cls=_Examples, examples=("llmflake validate examples/aspen1.toml", "llmflake validate - < spec.toml"))
-@_SPEC
-@_JSON
+@main.command(cls=Examples, examples=("llmflake validate examples/aspen1.toml", "llmflake validate - < spec.toml"))
+@SPEC
+@JSON
 def validate(spec: str, *, as_json: bool) -> None:
     """Check SPEC, and print every problem that it has with its place and what to do."""
-    loaded = _guarded(lambda: _load(spec), as_json=as_json)
+    loaded = guarded(lambda: load_fitting(spec), as_json=as_json)
     deployment = loaded.deployment
     counts = {
         "machines": len(deployment.machines),
@@ -105,41 +88,16 @@ def validate(spec: str, *, as_json: bool) -> None:
         "services": len(deployment.services),
     }
     if as_json:
-        _print_json({"problems": [], **counts})
+        print_json({"problems": [], **counts})
     else:
         summary = ", ".join(f"{count} {name if count != 1 else name[:-1]}" for name, count in counts.items())
         click.echo(f"{click.style('ok', fg='green')}: {loaded.source.name}: {summary}")
 
 
-@main.command(cls=_Examples, examples=("llmflake schema > deployment.schema.json",))
+@main.command(cls=Examples, examples=("llmflake schema > deployment.schema.json",))
 def schema() -> None:
     """Print the JSON Schema of specs, for editors and other tools."""
     click.echo(resources.schema_path().read_text(encoding="utf-8"), nl=False)
-
-
-def _load(spec: str) -> Spec:
-    from generator.spec.load import load_spec
-
-    return load_spec(spec)
-
-
-def _guarded(run: Callable[[], _Result], *, as_json: bool) -> _Result:
-    """Return what ``run`` returns; print its problems and exit with 1 when it has any."""
-    try:
-        return run()
-    except GeneratorError as error:
-        _refuse(error, as_json=as_json)
-
-
-def _refuse(error: GeneratorError, *, as_json: bool) -> NoReturn:
-    if as_json:
-        _print_json({"problems": [report.problem_json(problem) for problem in sorted(error.problems)]})
-    else:
-        for problem in sorted(error.problems):
-            place, path = click.style(str(problem.location), bold=True), f"{problem.path}: " if problem.path else ""
-            hint = f"; {click.style(problem.hint, fg='cyan')}" if problem.hint else ""
-            click.echo(f"{place}: {path}{problem.what}{hint}", err=True)
-    sys.exit(1)
 
 
 def _changes_json(changes: Changes) -> dict[str, Any]:
@@ -159,7 +117,3 @@ def _print_written(output: Path, changes: Changes, loaded: Spec) -> None:
     counts = [f"{len(getattr(changes, kind))} {kind}" for kind in ("created", "updated", "deleted", "unchanged")]
     click.echo(f"\n{', '.join(count for count in counts if not count.startswith('0 '))}\n")
     click.echo(report.next_steps(str(output), loaded.deployment.machines))
-
-
-def _print_json(data: dict[str, Any]) -> None:
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))

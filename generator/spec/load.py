@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from generator.errors import Problem
     from generator.spec.model import Deployment, Placement
     from generator.spec.positions import DataPath
     from generator.spec.rules.finding import Finding
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A spec that is right: its text with positions, what it says, and where its services run."""
+    """A spec: its text with positions, what it says, and where its services run."""
 
     source: Source
     deployment: Deployment
@@ -46,14 +47,19 @@ def load_spec(path: Path | str, *further: Rule) -> Spec:
     if deployment is None:
         raise SpecError(tuple(problems))
     placement = model.place(deployment)
-    context = Context(
-        deployment, placement, *(_names(source.data, table) for table in ("machines", "models", "services"))
-    )
-    findings = [finding for rule in (rules.check, *further) for finding in rule(context)]
-    found = [source.problem(f.path, f.what, f.hint, key=f.key) for f in findings]
+    spec = Spec(source, deployment, placement)
+    found = problems_of(spec, rules.check, *further)
     if problems or found:
         raise SpecError(tuple(sorted({*problems, *found})))
-    return Spec(source, deployment, placement)
+    return spec
+
+
+def problems_of(spec: Spec, *checks: Rule) -> tuple[Problem, ...]:
+    """Return what rules find in a spec, as problems at their places, sorted; each once."""
+    tables = (_names(spec.source.data, table) for table in ("machines", "models", "services"))
+    context = Context(spec.deployment, spec.placement, *tables)
+    findings = [finding for rule in checks for finding in rule(context)]
+    return tuple(sorted({spec.source.problem(f.path, f.what, f.hint, key=f.key) for f in findings}))
 
 
 def _names(data: dict[str, Any], table: str) -> frozenset[str]:
