@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SPEC ?= examples/aspen1.toml
 OUT ?= out/$(basename $(notdir $(SPEC)))
 
-.PHONY: help generate test lint bench nix clean
+.PHONY: help generate test lint bench nix chromium clean
 
 help:
 	@echo "make generate [SPEC=examples/aspen1.toml] [OUT=out/aspen1]   write a flake"
@@ -15,7 +15,7 @@ help:
 generate: $(VENV)/ready
 	@$(BIN)/llmflake generate $(SPEC) -o $(OUT)
 
-test: $(VENV)/dev nix
+test: $(VENV)/dev nix chromium
 	$(BIN)/pytest
 
 lint: $(VENV)/dev
@@ -39,3 +39,6 @@ $(VENV)/dev: pyproject.toml $(VENV)/ready
 
 nix:
 	@bin/set-up-nix
+
+chromium:
+	@bin/set-up-chromium

@@ -93,7 +93,7 @@ def _write_page(planned: Plan, loaded: Spec, path: Path) -> bool:
 
 def _print_lines(lines: Iterable[Line]) -> None:
     for line in lines:
-        click.echo("".join(_styled(span) for span in line).rstrip())
+        click.echo("".join(_styled(span) for span in line))
 
 
 def _styled(span: Span) -> str:

@@ -103,6 +103,7 @@ def _machine_plan(machine: Machine, planned: list[Planned]) -> MachinePlan:
         machine=machine.name,
         hardware=machine.hardware_name or (hardware.target or hardware.accelerator if hardware is not None else ""),
         description=hardware_descriptions().get(machine.hardware_name or "", ""),
+        accelerator="" if hardware is None else hardware.accelerator,
         unified=hardware is not None and hardware.unified,
         available=available,
         system=system,

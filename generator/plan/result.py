@@ -135,13 +135,15 @@ class ServicePlan:
 class MachinePlan:
     """A machine: bytes that the GPU may use, and what is left to the system of a memory that they share (else None).
 
-    ``unified`` tells whether they share it, ``description`` what the hardware is ("" where the catalog has none).
+    ``unified`` tells whether they share it, ``description`` what the hardware is ("" where the catalog has none),
+    ``accelerator`` is "rocm", "cuda", "cpu", or "" where the hardware is not known.
     ``at_once`` names the services that can run at the same time and take the most, ``together``.
     """
 
     machine: str
     hardware: str
     description: str
+    accelerator: str
     unified: bool
     available: float | None
     system: float | None

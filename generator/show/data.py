@@ -1,9 +1,9 @@
 """A plan for machines: JSON values, nothing rounded, keys always in the same order.
 
 Units are in the names: ``…_bytes``, ``…_seconds``, ``…_tokens_s`` (tokens a second; of a batch, all users' together);
-context is in tokens, concurrency in sequences. What is not known is null. An estimate is ``{value, low, high}``: low and
-high hold 80 % of what was measured. A part of the memory has ``low_bytes`` and ``high_bytes``, which equal ``bytes``
-where ``exact``. ``schema/plan.schema.json`` says it key by key.
+context is in tokens, concurrency in sequences. What is not known is null. An estimate is ``{value, low, high}``: low
+and high hold 80 % of what was measured. A part of the memory has ``low_bytes`` and ``high_bytes``, which equal
+``bytes`` where ``exact``. ``schema/plan.schema.json`` says it key by key.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def _machine(machine: MachinePlan) -> dict[str, Any]:
         "machine": machine.machine,
         "hardware": machine.hardware,
         "description": machine.description,
+        "accelerator": machine.accelerator,
         "unified": machine.unified,
         "memory_bytes": machine.total,
         "available_bytes": machine.available,

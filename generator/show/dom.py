@@ -8,7 +8,7 @@ Child = Element | str | None
 
 
 def el(tag: str, *children: Child, **attributes: str | float) -> Element:
-    """Return an element; children that are None are left out. ``aria_label`` is the attribute aria-label, ``class_`` class.
+    """Return an element; children that are None are left out. ``class_`` is the attribute class, ``a_b`` is a-b.
 
     >>> html(el("p", "a < b", class_="note"))
     '<p class="note">a &lt; b</p>'

@@ -176,11 +176,17 @@ def needs(service: ServicePlan) -> Iterator[tuple[str, bool, str]]:
         yield need, need in service.accepted, _NEEDS.get(need, "").format(service.service)
 
 
+def hardware(machine: MachinePlan) -> str:
+    """Return what a machine is: its description, and the catalog's name for it."""
+    return f"{machine.description} ({machine.hardware})" if machine.description else machine.hardware
+
+
 def machine_memory(machine: MachinePlan) -> str:
     """Return what a machine's memory is divided into, as a sentence without a full stop."""
     if machine.available is None:
         return "what the GPU may use is unknown: the catalog does not know this hardware"
-    parts = [f"the GPU may use {units.with_gib(machine.available)}"]
+    user = "services" if machine.accelerator == "cpu" else "the GPU"
+    parts = [f"{user} may use {units.with_gib(machine.available)}"]
     if machine.system is not None:
         parts.append(f"the system keeps {units.with_gib(machine.system)} of the memory that they share")
     elif machine.unified:

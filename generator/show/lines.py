@@ -24,7 +24,17 @@ Line = tuple[Span, ...]
 
 def plain(lines: Iterable[Line]) -> str:
     """Return the lines without marks, each with its line break."""
-    return "".join("".join(span.text for span in line).rstrip() + "\n" for line in lines)
+    return "".join("".join(span.text for span in line) + "\n" for line in lines)
+
+
+def trimmed(line: Line) -> Line:
+    """Return the line without blanks at its end."""
+    spans = list(line)
+    while spans:
+        last = spans.pop()
+        if text := last.text.rstrip():
+            return (*spans, Span(text, last.mark))
+    return ()
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -61,8 +61,8 @@ def _overview(plan: Plan) -> Element:
 
 
 def _machine(machine: MachinePlan) -> Element:
-    what = f"{machine.description} ({machine.hardware})" if machine.description else machine.hardware
-    section = el("section", el("h2", machine.machine), el("p", what, el("br"), facts.machine_memory(machine)))
+    told = el("p", facts.hardware(machine), el("br"), facts.machine_memory(machine))
+    section = el("section", el("h2", machine.machine), told)
     drawn = bar.memory_bar(machine)
     indices = {service.service: index for index, service in enumerate(machine.services)}
     if drawn is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from generator.plan import memory
 from generator.show import bar, facts, units
-from generator.show.lines import Line, Span, hang, wrap
+from generator.show.lines import Line, Span, hang, trimmed, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,14 +41,17 @@ def table(plan: Plan, width: int = WIDEST) -> list[Line]:
     lines: list[Line] = []
     for machine in plan.machines:
         lines += [*([()] if lines else []), *_machine(machine, width)]
-    return lines
+    return [trimmed(line) for line in lines]
 
 
 def _machine(machine: MachinePlan, width: int) -> Iterator[Line]:
-    name = Span(machine.machine, "title")
-    what = f"{machine.description} ({machine.hardware})" if machine.description else machine.hardware
-    yield from hang((name, Span("  ")), what, width)
-    yield from hang((Span(" " * (len(machine.machine) + 2)),), facts.machine_memory(machine), width)
+    name: Line = (Span(machine.machine, "title"), Span("  "))
+    if len(machine.machine) > _NAME:
+        yield name
+        name = (Span("  "),)
+    yield from hang(name, facts.hardware(machine), width)
+    indent = sum(len(span.text) for span in name)
+    yield from (_indented(line, indent) for line in wrap(facts.machine_memory(machine), width - indent))
     drawn = bar.memory_bar(machine)
     if drawn is not None:
         yield ()
@@ -77,26 +80,33 @@ def _bar(drawn: bar.Bar, width: int) -> Iterator[Line]:
         unit = " GiB" if row is drawn.rows[0] and row.bytes is not None else ""
         yield (*line, Span(f"{units.gib(row.bytes):>6}{unit}" if row.bytes is not None else units.UNKNOWN))
     if legend:
-        line = [Span(" " * (label + 4))]
-        for glyph, names in legend.items():
-            line += [Span(glyph, names[0]), Span(f" {', '.join(names)}   ", "faint")]
-        yield tuple(line)
+        yield from _legend(legend, label + 4, width)
+
+
+def _legend(legend: dict[str, list[str]], indent: int, width: int) -> Iterator[Line]:
+    line, used = [Span(" " * indent)], indent
+    for glyph, names in legend.items():
+        told = f" {', '.join(names)}   "
+        if used > indent and used + 1 + len(told.rstrip()) > width:
+            yield tuple(line)
+            line, used = [Span(" " * indent)], indent
+        line += [Span(glyph, names[0]), Span(told, "faint")]
+        used += 1 + len(told)
+    yield tuple(line)
 
 
 def _service(service: ServicePlan, width: int) -> Iterator[Line]:
     label = min(width - 6 - _NUMBER - _BAND, _LABEL)
-    yield (
-        Span(service.service, "title"),
-        Span(": "),
-        Span(facts.verdict(service), _VERDICTS.get(service.verdict, "")),
-    )
+    verdict = Span(facts.verdict(service), _VERDICTS.get(service.verdict, ""))
+    title = Span(f"{service.service}: ", "title")
+    yield from [(title, verdict)] if len(title.text + verdict.text) <= width else [(title,), (Span("  "), verdict)]
     yield from (_indented(line) for line in wrap(facts.serves(service), width - 2))
     for need, accepted, meaning in facts.needs(service):
         told = Span("accepted", "good") if accepted else Span("NOT accepted", "bad")
         yield from hang((Span(f"  {need}, "), told, Span(": ")), meaning, width)
     yield from _heading("memory", "GiB", label)
     for fact in facts.memory(service):
-        yield _number(fact.label, fact.value, fact.band, label)
+        yield from _number(fact.label, fact.value, fact.band, label)
     yield from _heading("speed", "tokens/s", label)
     yield from _speed(service, label, width)
     yield from _texts("context and concurrency", facts.sizes(service), width)
@@ -115,7 +125,7 @@ def _service(service: ServicePlan, width: int) -> Iterator[Line]:
 def _speed(service: ServicePlan, label: int, width: int) -> Iterator[Line]:
     sources = facts.sources(service)
     for pace in facts.paces(service):
-        yield _number(pace.label, pace.value, pace.band, label)
+        yield from _number(pace.label, pace.value, pace.band, label)
         for entry in pace.measured:
             yield from _measured(entry, label, sources.index(entry.source) + 1)
     if bearing := facts.bearing(service):
@@ -136,12 +146,14 @@ def _measured(entry: Measurement, label: int, number: int) -> Iterator[Line]:
     yield from (_indented(line, 8, mark) for line in rest)
 
 
-def _number(label: str, value: str, band: str, columns: int) -> Line:
-    return (
-        Span(f"    {label:{columns}}"),
+def _number(label: str, value: str, band: str, columns: int) -> Iterator[Line]:
+    first, *rest = wrap(label, columns)
+    yield (
+        Span(f"    {first:{columns}}"),
         Span(f"{value:>{_NUMBER}}", "warn" if value == units.UNKNOWN else "label"),
         Span(f"  {band}"),
     )
+    yield from (_indented(line, 6) for line in rest)
 
 
 def _texts(title: str, lines: Iterable[Fact], width: int) -> Iterator[Line]:
