@@ -17,7 +17,7 @@ ENGINES = {"vllm": "vLLM", "llamacpp": "llama.cpp", "ollama": "Ollama", "openai-
 _LAST_BIT = 1e-9  # of a sum of floats
 _NEEDS = {
     "slow": "slower than services.{}.expect asks for",
-    "unproven": "no published measurement bears it out",
+    "unproven": "no published measurement covers this release, model and hardware",
 }
 
 
