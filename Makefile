@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SPEC ?= examples/aspen1.toml
 OUT ?= out/$(basename $(notdir $(SPEC)))
 
-.PHONY: help generate test lint bench bench-plan nix clean
+.PHONY: help generate test lint bench bench-plan nix chromium clean
 
 help:
 	@echo "make generate [SPEC=examples/aspen1.toml] [OUT=out/aspen1]   write a flake"
@@ -16,7 +16,7 @@ help:
 generate: $(VENV)/ready
 	@$(BIN)/llmflake generate $(SPEC) -o $(OUT)
 
-test: $(VENV)/dev nix
+test: $(VENV)/dev nix chromium
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 lint: $(VENV)/dev
@@ -44,3 +44,6 @@ $(VENV)/dev: pyproject.toml $(VENV)/ready
 
 nix:
 	@bin/set-up-nix
+
+chromium:
+	@bin/set-up-chromium

@@ -1,44 +1,22 @@
-"""The command line: the only place that prints or exits."""
+"""The command line; with ``commands/`` the only place that prints or exits."""
 
 from __future__ import annotations
 
-import errno
 import io
-import json
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from generator import __version__, report, resources
-from generator.errors import GeneratorError, printable
+from generator.commands.plan import plan
+from generator.console import JSON, SPEC, Examples, echo, guarded, print_json
+from generator.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from generator.emit.changes import Changes
     from generator.spec.load import Spec
-
-_Result = TypeVar("_Result")
-# Files are not looked at here: what is wrong with one, the reader of specs says.
-_SPEC = click.argument("spec", metavar="SPEC", type=click.Path(allow_dash=True, readable=False))
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for machines.")
-
-
-class _Examples(click.Command):
-    """A command whose help ends with examples, printed as they are to be typed."""
-
-    def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(*args, **kwargs)
-        self._examples = examples
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        super().format_epilog(ctx, formatter)
-        with formatter.section("Examples"):
-            for example in self._examples:
-                formatter.write_text(example)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,14 +36,17 @@ def _directory(_context: click.Context, _parameter: click.Parameter, value: str)
     return Path(value)
 
 
+main.add_command(plan)
+
+
 @main.command(
-    cls=_Examples,
+    cls=Examples,
     examples=(
         "llmflake generate examples/aspen1.toml -o out",
         "llmflake generate deployment.toml -o . --check",
     ),
 )
-@_SPEC
+@SPEC
 @click.option(
     "-o",
     "--output",
@@ -77,7 +58,7 @@ def _directory(_context: click.Context, _parameter: click.Parameter, value: str)
 @click.option(
     "--check", is_flag=True, help="Write nothing; print what would change, and exit with 1 if anything would."
 )
-@_JSON
+@JSON
 def generate(spec: str, output: Path, *, check: bool, as_json: bool) -> None:
     """Write the flake of SPEC into a directory.
 
@@ -92,11 +73,11 @@ def generate(spec: str, output: Path, *, check: bool, as_json: bool) -> None:
         files = tree.render(loaded, planned.read_existing(output, tree.LOCK))
         return loaded, planned.plan_changes(output, files, unmarked=frozenset({tree.LOCK}))
 
-    loaded, changes = _guarded(run, as_json=as_json)
+    loaded, changes = guarded(run, as_json=as_json)
     if not check:
-        _guarded(lambda: write.apply(changes), as_json=as_json)
+        guarded(lambda: write.apply(changes), as_json=as_json)
     if as_json:
-        _print_json({"output": str(output), **_changes_json(changes), "written": not check})
+        print_json({"output": str(output), **_changes_json(changes), "written": not check})
     elif check:
         _print_diff(planned.unified_diff(changes))
     else:
@@ -105,15 +86,15 @@ def generate(spec: str, output: Path, *, check: bool, as_json: bool) -> None:
         sys.exit(1)
 
 
-@main.command(cls=_Examples, examples=("llmflake validate examples/aspen1.toml", "llmflake validate - < spec.toml"))
-@_SPEC
-@_JSON
+@main.command(cls=Examples, examples=("llmflake validate examples/aspen1.toml", "llmflake validate - < spec.toml"))
+@SPEC
+@JSON
 def validate(spec: str, *, as_json: bool) -> None:
     """Check SPEC: print every problem and its place.
 
     Each comes with what to do. Nothing is written.
     """
-    loaded = _guarded(lambda: _load(spec), as_json=as_json)
+    loaded = guarded(lambda: _load(spec), as_json=as_json)
     deployment = loaded.deployment
     counts = {
         "machines": len(deployment.machines),
@@ -121,41 +102,24 @@ def validate(spec: str, *, as_json: bool) -> None:
         "services": len(deployment.services),
     }
     if as_json:
-        _print_json({"problems": [], **counts})
+        print_json({"problems": [], **counts})
     else:
         summary = ", ".join(f"{count} {name if count != 1 else name[:-1]}" for name, count in counts.items())
-        _echo(f"{click.style('ok', fg='green')}: {printable(loaded.source.name)}: {summary}")
+        echo(f"{click.style('ok', fg='green')}: {printable(loaded.source.name)}: {summary}")
 
 
-@main.command(cls=_Examples, examples=("llmflake schema > deployment.schema.json",))
+@main.command(cls=Examples, examples=("llmflake schema > deployment.schema.json",))
 def schema() -> None:
     """Print the JSON Schema of specs, for editors and other tools."""
-    _echo(resources.schema_path().read_text(encoding="utf-8").removesuffix("\n"))
+    echo(resources.schema_path().read_text(encoding="utf-8").removesuffix("\n"))
 
 
 def _load(spec: str) -> Spec:
+    """Return the spec, held against the planner too: one whose plan does not fit, or is not accepted, is wrong."""
+    from generator.plan import findings
     from generator.spec.load import load_spec
 
-    return load_spec(spec)
-
-
-def _guarded(run: Callable[[], _Result], *, as_json: bool) -> _Result:
-    """Return what ``run`` returns; print its problems and exit with 1 when it has any."""
-    try:
-        return run()
-    except GeneratorError as error:
-        _refuse(error, as_json=as_json)
-
-
-def _refuse(error: GeneratorError, *, as_json: bool) -> NoReturn:
-    if as_json:
-        _print_json({"problems": [report.problem_json(problem) for problem in sorted(error.problems)]})
-    else:
-        for problem in sorted(error.problems):
-            place, path = click.style(str(problem.location), bold=True), f"{problem.path}: " if problem.path else ""
-            hint = f"; {click.style(problem.hint, fg='cyan')}" if problem.hint else ""
-            _echo(f"{place}: {path}{problem.what}{hint}", err=True)
-    sys.exit(1)
+    return load_spec(spec, findings.check)
 
 
 def _changes_json(changes: Changes) -> dict[str, Any]:
@@ -167,30 +131,12 @@ def _changes_json(changes: Changes) -> dict[str, Any]:
 def _print_diff(diff: str) -> None:
     colours = {"+": "green", "-": "red", "@": "cyan"}
     for line in diff.splitlines():
-        _echo(click.style(line, fg=colours.get(line[:1]), bold=line.startswith(("+++", "---")) or None))
+        echo(click.style(line, fg=colours.get(line[:1]), bold=line.startswith(("+++", "---")) or None))
 
 
 def _print_written(output: Path, changes: Changes, loaded: Spec) -> None:
-    _echo(report.tree(printable(str(output)), [*changes.created, *changes.updated, *changes.unchanged]))
+    echo(report.tree(printable(str(output)), [*changes.created, *changes.updated, *changes.unchanged]))
     counts = [f"{len(getattr(changes, kind))} {kind}" for kind in ("created", "updated", "deleted", "unchanged")]
-    _echo(f"\n{', '.join(count for count in counts if not count.startswith('0 '))}\n")
+    echo(f"\n{', '.join(count for count in counts if not count.startswith('0 '))}\n")
     is_repository = (output / ".git").exists()
-    _echo(report.next_steps(str(output), loaded.deployment.machines, is_repository=is_repository))
-
-
-def _print_json(data: dict[str, Any]) -> None:
-    _echo(json.dumps(data, indent=2))  # in ASCII: a file's name need not be UTF-8
-
-
-def _echo(text: str, *, err: bool = False) -> None:
-    """Print a line. Where it cannot be printed, as on a full disk, end with 1 and say so."""
-    try:
-        click.echo(text, err=err)
-    except OSError as error:
-        from generator.emit.present import reason
-
-        if error.errno == errno.EPIPE:
-            raise  # nobody reads any more, and click ends quietly
-        stream = sys.stderr if err else sys.stdout
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python would fail once more at its end
-        sys.exit(f"<stdout>: cannot be written: {reason(error)}; free some space, or print elsewhere")
+    echo(report.next_steps(str(output), loaded.deployment.machines, is_repository=is_repository))

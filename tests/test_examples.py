@@ -67,7 +67,8 @@ def test_the_flake_is_the_golden_one(example: Path, *, update_golden: bool) -> N
 
 
 def test_there_is_no_golden_without_its_example() -> None:
-    assert {path.name for path in GOLDEN.iterdir()} == set(ids)
+    assert {path.name for path in GOLDEN.iterdir()} == {*ids, "plan"}
+    assert {path.stem for path in (GOLDEN / "plan").iterdir()} <= set(ids)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=ids)

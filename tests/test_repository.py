@@ -139,7 +139,23 @@ def test_the_readmes_error_is_what_that_spec_with_a_branch_prints(
     spec = re.sub(r'revision = ".*"', 'revision = "main"', blocks("toml")[0])
     Path("broken.toml").write_text(spec, encoding="utf-8")
     done = CliRunner().invoke(main, ["validate", "broken.toml"])
-    assert f"$ llmflake validate broken.toml\n{done.stderr}" in blocks("console")[1]
+    assert f"$ llmflake validate broken.toml\n{done.stderr}" in blocks("console")
+
+
+def test_the_readmes_plan_is_what_the_command_prints_with_lines_left_out() -> None:
+    (block,) = (entry for entry in blocks("console") if entry.startswith("$ llmflake plan "))
+    command, *shown = block.splitlines()
+    done = CliRunner(env={"COLUMNS": "100"}).invoke(main, ["plan", str(ROOT / command.split()[-1])])
+    assert done.exit_code == 0
+    lines, at, skipping = done.output.splitlines(), 0, False
+    for line in shown:
+        if line == "…":
+            skipping = True
+            continue
+        at = lines.index(line, at) if skipping else at
+        assert lines[at] == line
+        at, skipping = at + 1, False
+    assert skipping or at == len(lines)
 
 
 def test_every_file_that_the_docs_name_is_there() -> None:

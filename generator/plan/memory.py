@@ -64,6 +64,7 @@ def _limits(asked: Ask, fits: Callable[[int, int], bool] | None) -> Limits:
         concurrency=asked.sequences,
         largest_context=None if fits is None else _largest(lambda size: fits(size, sequences), most),
         largest_concurrency=None if fits is None else _largest(lambda count: fits(context, count), _MANY),
+        shared=asked.shared_context and asked.sequences > 1,
     )
 
 

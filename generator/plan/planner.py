@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from generator.catalog.load import hardware_descriptions
 from generator.plan.ask import ask, available_bytes
 from generator.plan.result import MachinePlan, Plan
 from generator.plan.service import plan_service
@@ -92,12 +93,17 @@ def _machine_plan(machine: Machine, planned: list[Planned]) -> MachinePlan:
     system = None
     if hardware is not None and hardware.unified and hardware.visible_mib is not None and available is not None:
         system = hardware.visible_mib * _MIB - available
+    together = most_together(planned)
     return MachinePlan(
         machine=machine.name,
         hardware=machine.hardware_name or (hardware.target or hardware.accelerator if hardware is not None else ""),
+        description=hardware_descriptions().get(machine.hardware_name or "", ""),
+        accelerator="" if hardware is None else hardware.accelerator,
+        unified=hardware is not None and hardware.unified,
         available=available,
         system=system,
         total=float(hardware.memory_mib * _MIB) if hardware is not None else 0.0,
-        together=claimed(most_together(planned)) if planned else None,
+        together=claimed(together) if planned else None,
+        at_once=tuple(plan.service for _, plan in together),
         services=tuple(plan for _, plan in planned),
     )

@@ -43,6 +43,7 @@ def published(asked: Ask) -> tuple[Measurement, ...]:
             (
                 rank,
                 Measurement(
+                    kind=_kind(row),
                     what=what,
                     value=float(row["value_tps"]),
                     engine=engine,
@@ -54,6 +55,14 @@ def published(asked: Ask) -> tuple[Measurement, ...]:
             )
         )
     return tuple(entry for _, entry in sorted(found, key=lambda pair: pair[0])[:_MOST])
+
+
+def _kind(row: dict[str, str]) -> str:
+    if row["kind"] == "prefill":
+        return "prompt"
+    if row["kind"] == "throughput" or row["batch"] != "1":
+        return "batch"
+    return "deep" if (row["context_depth"] or "0") != "0" else "decode"
 
 
 def _what(row: dict[str, str]) -> str:

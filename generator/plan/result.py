@@ -47,13 +47,15 @@ class Memory:
 class Limits:
     """The asked context (tokens a sequence) and concurrency (sequences), and the largest of each that fit.
 
-    The largest context is at the asked concurrency, the largest concurrency at the asked context. None is unknown.
+    The largest context is at the asked concurrency (vLLM's, for one sequence), the largest concurrency at the asked
+    context. ``shared`` tells that all sequences share the asked context, instead of each having it. None is unknown.
     """
 
     context: int
     concurrency: int
     largest_context: int | None
     largest_concurrency: int | None
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,14 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A published measurement of the same model on the same kind of hardware."""
+    """A published measurement of the same model on the same kind of hardware.
 
-    what: str  # "decode", "decode at 32768", "prefill 512", "throughput, 64 at once"
+    ``kind`` tells which estimate it stands beside: "decode" (one user, nothing before), "deep" (one user, after some
+    context), "batch" (several at once) or "prompt".
+    """
+
+    kind: str
+    what: str  # "decode", "decode at 32768", "prompt of 512", "throughput, 64 at once"
     value: float
     engine: str
     format: str
@@ -100,7 +107,8 @@ class ServicePlan:
     """What is known of one service on one machine before it runs.
 
     ``verdict`` is "feasible", "feasible with caveats", "not feasible" or "unknown"; ``needs`` are the reasons for which
-    the spec must accept it ("slow", "unproven"), whether it does or not.
+    the spec must accept it ("slow", "unproven"), whether it does or not; ``accepted`` is what the spec accepts. ``gpu``
+    tells whether it computes on the machine's GPU.
     """
 
     service: str
@@ -118,19 +126,30 @@ class ServicePlan:
     measured: tuple[Measurement, ...] = ()
     caveats: tuple[Caveat, ...] = ()
     needs: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()  # what could not be said, and why
+    gpu: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class MachinePlan:
-    """A machine: bytes that the GPU may use, and what is left to the system of a memory that they share (else None)."""
+    """A machine: bytes that the GPU may use, and what is left to the system of a memory that they share (else None).
+
+    ``unified`` tells whether they share it, ``description`` what the hardware is ("" where the catalog has none),
+    ``accelerator`` is "rocm", "cuda", "cpu", or "" where the hardware is not known.
+    ``at_once`` names the services that can run at the same time and take the most, ``together``.
+    """
 
     machine: str
     hardware: str
+    description: str
+    accelerator: str
+    unified: bool
     available: float | None
     system: float | None
     total: float
-    together: float | None  # the most that services take at the same time
+    together: float | None
+    at_once: tuple[str, ...] = ()
     services: tuple[ServicePlan, ...] = field(default=())
 
 

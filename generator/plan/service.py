@@ -55,7 +55,9 @@ def plan_service(asked: Ask, neighbours: int, *, with_measured: bool) -> Service
         measured=published(asked) if with_measured else (),
         caveats=notes,
         needs=needs,
+        accepted=service.accept,
         unknown=unknown,
+        gpu=service.gpu,
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from generator.errors import Problem
     from generator.spec.model import Deployment, Placement
     from generator.spec.positions import DataPath
     from generator.spec.rules.finding import Finding
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A spec that is right: its text with positions, what it says, and where its services run."""
+    """A spec: its text with positions, what it says, and where its services run."""
 
     source: Source
     deployment: Deployment
@@ -42,14 +43,24 @@ def load_spec(path: Path | str, *further: Rule) -> Spec:
     schema = json.loads(resources.schema_path().read_text(encoding="utf-8"))
     problems, wrong = validate(source, schema)
     context = _context(source.data, _sound(source.data, wrong))
-    found = {finding for rule in (rules.check, *further) for finding in rule(context)}
+    found = _problems(source, context, rules.check, *further)
     if wrong:
-        found.update(rules.check_names(_context(source.data, _legible(source.data, wrong))))
-    told = {*problems, *(source.problem(f.path, f.what, f.hint, key=f.key) for f in found)}
-    if told:
+        found |= _problems(source, _context(source.data, _legible(source.data, wrong)), rules.check_names)
+    if told := {*problems, *found}:
         raise SpecError(tuple(sorted(told)))
     deployment = model.build(source.data)
     return Spec(source, deployment, model.place(deployment))
+
+
+def problems_of(spec: Spec, *checks: Rule) -> tuple[Problem, ...]:
+    """Return what rules find in a spec, as problems at their places, sorted; each once."""
+    names = (_names(spec.source.data, table) for table in _TABLES)
+    return tuple(sorted(_problems(spec.source, Context(spec.deployment, spec.placement, *names), *checks)))
+
+
+def _problems(source: Source, context: Context, *checks: Rule) -> set[Problem]:
+    findings = [finding for check in checks for finding in check(context)]
+    return {source.problem(f.path, f.what, f.hint, key=f.key) for f in findings}
 
 
 def _context(data: dict[str, Any], right: dict[str, Any]) -> Context:
