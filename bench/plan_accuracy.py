@@ -34,6 +34,7 @@ _FORMATS = (
 )
 _GOAL = 0.12
 _CACHE_BYTES = {"bf16/auto": 2, "bf16": 2, "auto": 2, "fp8_e4m3": 1, "fp8": 1}
+_BATCHED_TOKENS = 2048  # where a row does not say: vLLM's own of every GPU there
 # Runs that the allocator's rule does not cover: what they print follows from something that the row does not hold.
 _NOT_COVERED = {
     "vllm43308b": "its context is not stated, and its release logs concurrency times context",
@@ -165,7 +166,7 @@ def _vllm(name: str, row: dict[str, str], shape: Shape, values: dict[str, float]
     )
     if "max_concurrency" in values and row["context_length"]:
         context = int(row["context_length"])
-        batched = int(row["max_num_batched_tokens"] or vllm_cache.DEFAULT_BATCHED_TOKENS)
+        batched = int(row["max_num_batched_tokens"] or _BATCHED_TOKENS)
         ratio = division.concurrency(available, context, batched) / values["max_concurrency"]
         hf_mem = peers.hf_mem_cache(shape, context, "safetensors")
         other = None if hf_mem is None else available * parallel / hf_mem / values["max_concurrency"]

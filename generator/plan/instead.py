@@ -25,7 +25,7 @@ def smaller_models(asked: Ask, model: Model, available: float) -> Iterator[str]:
     """Yield repositories that hold the same model smaller, or a smaller one, and fit; with size and other engine."""
     repository = asked.known.repository
     named = repository.instead if repository is not None else ()
-    shape = repository.shape if repository is not None else model.repository
+    shape = model.shape or (repository.shape if repository is not None else model.repository)
     same = [name for name, entry in models.repositories().items() if entry.shape == shape and name != model.repository]
     count = 0
     for name in dict.fromkeys((*named, *same)):
@@ -50,7 +50,7 @@ def smaller_sizes(asked: Ask, bounds: Limits) -> Iterator[str]:
         total = context if vllm or asked.shared_context else context * asked.sequences
         yield f"set {'max_model_len' if vllm else 'ctx_size'} to {total} at most"
     if count and not vllm and count < asked.sequences:
-        yield f"set parallel to {count} at most"
+        yield f"set parallel to {count} and ctx_size to {bounds.context * count} at most"
 
 
 def _engine(repository: str) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from generator.plan.ask import Ask
 
 _ENGINES = {"vllm": "vLLM", "llamacpp": "llama.cpp", "ollama": "Ollama"}
-_DRIVERS = {"vulkan": ("Vulkan", "RADV"), "rocm": ("ROCm", ""), "cuda": ("CUDA", "")}
+_BACKENDS = {"vulkan": "Vulkan", "rocm": "ROCm", "cuda": "CUDA", "metal": "Metal"}
 _MOST = 8
 
 
@@ -36,7 +36,7 @@ def published(asked: Ask) -> tuple[Measurement, ...]:
         rank = (
             row["engine"] != _ENGINES.get(asked.engine),
             row["kind"] == "prefill",
-            (row["backend"], row["driver_env"]) != _DRIVERS.get(asked.backend),
+            row["backend"] != _BACKENDS.get(asked.backend) or driver != "",
             int(row["context_depth"] or 0),
         )
         found.append(

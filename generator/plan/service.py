@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from generator.catalog import caveats
 from generator.catalog.load import version_key
-from generator.plan.ask import available_bytes
 from generator.plan.memory import limits, memory, one_sequence_fits
 from generator.plan.pace import pace, slow_experts
 from generator.plan.published import published
@@ -29,7 +28,7 @@ _FULL = 0.97  # of the GPU's memory: above it, a plan of estimates is no promise
 def plan_service(asked: Ask, neighbours: int, *, with_measured: bool) -> ServicePlan:
     """Return the plan of a service; ``neighbours`` are the services on its machine's GPU, itself included."""
     service, machine, repository = asked.service, asked.machine, asked.repository
-    available = available_bytes(machine)
+    available = asked.available
     taken = Memory(0.0, (), None, None) if available is None else memory(asked, available)
     bounds = None if available is None else limits(asked, available)
     speed = pace(asked, asked.context or 0)
@@ -63,23 +62,30 @@ def feasible(asked: Ask, taken: Memory, bounds: Limits | None) -> bool | None:
     """Return whether a service fits alone; None where that is not known.
 
     vLLM must hold its weights and one sequence of the asked context in its share, by the most favourable of what was
-    seen beside them; what only may fail is a caveat.
+    seen beside them; what only may fail is a caveat. No service has more context than its model knows.
     """
     weights = next((part for part in taken.parts if part.name == "weights"), None)
-    if weights is None:
+    if asked.too_long:
+        return False
+    if weights is None or asked.elsewhere:
         return None
     if asked.engine == "vllm":
-        share = taken.claim if asked.cache_bytes is not None else (asked.share or 0.0) * taken.available
-        if weights.low > (share or 0.0) or (taken.claim is not None and taken.claim > taken.available):
-            return False
-        cache = next((part for part in taken.parts if part.name == "KV cache"), None)
-        if cache is not None and bounds is not None:
-            best = Memory(taken.available, taken.parts, taken.claim, cache.high)
-            return one_sequence_fits(asked, best)
-        return None if bounds is None else False if cache is None else None
+        return _starts(asked, taken, bounds, weights.low)
     if taken.claim is None:
         return False if weights.bytes > taken.available else None
     return taken.claim <= taken.available
+
+
+def _starts(asked: Ask, taken: Memory, bounds: Limits | None, weights: float) -> bool | None:
+    """Return whether vLLM starts, with so many bytes of weights at least."""
+    fixed = asked.cache_bytes
+    share = taken.available if fixed is not None else (asked.share or 0.0) * taken.available
+    if weights + (fixed or 0.0) > share or max(share, taken.claim or 0.0) > taken.available:
+        return False
+    cache = next((part for part in taken.parts if part.name == "KV cache"), None)
+    if cache is None or bounds is None:
+        return None
+    return one_sequence_fits(asked, Memory(taken.available, taken.parts, taken.claim, cache.high))
 
 
 def _verdict(fits: bool | None, notes: tuple[Caveat, ...], needs: tuple[str, ...]) -> str:  # noqa: FBT001
@@ -108,8 +114,18 @@ def _needs(asked: Ask, taken: Memory, speed: Speed | None) -> Iterator[str]:
 def _unknown(asked: Ask, taken: Memory, speed: Speed | None) -> Iterator[str]:
     if asked.known.why:
         yield f"the model: {asked.known.why}"
+    elif asked.elsewhere:
+        yield f"what is left on this GPU: {asked.elsewhere} puts weights elsewhere, and no rule says how many"
+    elif asked.available is None:
+        yield f"the memory of {asked.machine.name} beside its GPU's"
+    elif asked.context is None:
+        yield "the KV cache: no context is set, and the model's largest is not known"
+    elif taken.claim is None and asked.engine != "vllm":
+        yield f"the KV cache: no element of {asked.key_type} and {asked.value_type} has a size here"
     elif taken.claim is None:
         yield "what it takes beside weights and cache: nothing was measured of this engine on such a GPU"
+    elif asked.element_bytes is None:
+        yield "the KV cache: no element of its number format has a size here"
     if speed is None or speed.decode is None:
         yield "speed: no published measurement covers this engine and model on this hardware"
     elif speed.prefill is None:
@@ -148,7 +164,7 @@ def _recorded(asked: Ask, neighbours: int) -> Iterator[Caveat]:
 
 def _facts(asked: Ask, neighbours: int) -> dict[str, Any]:
     machine, hardware, known = asked.machine, asked.machine.hardware, asked.known
-    gpu = hardware is not None and asked.backend != "cpu"
+    gpu = hardware is not None and hardware.accelerator != "cpu" and asked.on_gpu
     return {
         "target": hardware.target if hardware is not None and gpu else None,
         "accelerator": hardware.accelerator if hardware is not None and gpu else "cpu",
@@ -166,6 +182,7 @@ def _facts(asked: Ask, neighbours: int) -> dict[str, Any]:
         "utilisation": asked.share if asked.cache_bytes is None else None,
         "eager": asked.eager,
         "mmap": asked.mmap,
+        "mixture": known.shape is not None and known.shape.mixture,
         "weights": None if known.weights is None else known.weights.total / _GIB,
         "services": neighbours,
     }
