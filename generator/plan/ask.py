@@ -177,7 +177,10 @@ def ask(service: Service, machine: Machine, model: Model | None, given: Known | 
         sequences=sequences or (users if vllm else defaults.SLOTS),
         sequences_asked=sequences is not None,
         shared_context=shared,
-        ubatch=whole(flags.get("ubatch_size")) or llama_cache.DEFAULT_UBATCH,
+        ubatch=min(
+            whole(flags.get("ubatch_size")) or llama_cache.DEFAULT_UBATCH,
+            whole(flags.get("batch_size")) or llama_cache.DEFAULT_BATCH,
+        ),
         batched_tokens=whole(flags.get("max_num_batched_tokens")) or batched,
         key_type=key_type,
         value_type=value_type,

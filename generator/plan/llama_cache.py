@@ -25,7 +25,7 @@ CACHE_TYPES = {
     "iq4_nl": 18 / 32,
 }
 _PADDING = 256  # cells are allocated in multiples of it
-DEFAULT_UBATCH = 512
+DEFAULT_BATCH, DEFAULT_UBATCH = 2048, 512
 _GRAPH_BYTES = 8 * 1024**2
 
 
@@ -45,6 +45,11 @@ class Server:
     unified: bool = False
 
     @property
+    def batch(self) -> int:
+        """Tokens of one micro-batch: never more than there is context for."""
+        return min(self.ubatch, self.context)
+
+    @property
     def streams(self) -> int:
         """How many parts the cache has."""
         return 1 if self.unified else self.sequences
@@ -54,7 +59,7 @@ class Server:
         whole = _padded(_padded(self.context) // self.streams)
         if window is not None:
             sharing = self.sequences if self.unified else 1
-            whole = _padded(min(whole, sharing * window + self.ubatch))
+            whole = _padded(min(whole, sharing * window + self.batch))
         return whole * self.streams
 
 
@@ -80,8 +85,8 @@ def compute_bytes(shape: Shape, server: Server) -> float:
 
     The logits of one micro-batch, and its attention mask twice: on the GPU, and on the host for one stream.
     """
-    logits = 4.0 * shape.vocabulary * server.ubatch
-    mask = 4.0 * server.ubatch * server.context
+    logits = 4.0 * shape.vocabulary * server.batch
+    mask = 4.0 * server.batch * server.context
     return logits + mask + mask / server.streams + 2 * _GRAPH_BYTES
 
 
