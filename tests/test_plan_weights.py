@@ -70,7 +70,9 @@ def test_a_mixture_with_one_expert_is_read_as_a_whole() -> None:
     assert weights.read == weights.total == 4e9
 
 
-@given(st.floats(1e-6, 16384), st.sampled_from([None, "q4_k_m", "mxfp4", "bf16"]), st.sampled_from(models.shape_names()))
+@given(
+    st.floats(1e-6, 16384), st.sampled_from([None, "q4_k_m", "mxfp4", "bf16"]), st.sampled_from(models.shape_names())
+)
 def test_whatever_size_a_person_gives_no_part_is_negative_nor_more_than_all(
     size: float, name: str | None, shape: str
 ) -> None:
