@@ -185,7 +185,7 @@ def test_llama_cpp_computes_with(
         ({"hardware": "strix-halo-128"}, 128205 // 2),  # of what the system sees, as the kernel does
         ({"hardware": "strix-halo-64"}, 32768),
         (DISCRETE, 24576),
-        ({"hardware": "dgx-spark"}, 131072),
+        ({"hardware": "dgx-spark"}, 124610),
         (PC, 65536),
     ],
 )
