@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _ENGINES = {"vllm": "vLLM", "llamacpp": "llama.cpp", "ollama": "Ollama"}
 _BACKENDS = {"vulkan": "Vulkan", "rocm": "ROCm", "cuda": "CUDA", "metal": "Metal"}
+_KINDS = ("decode", "throughput", "prefill")
 _MOST = 8
 
 
@@ -30,12 +31,12 @@ def published(asked: Ask) -> tuple[Measurement, ...]:
         engine = " ".join(filter(None, (row["engine"], row["engine_version"], row["backend"], row["driver_env"])))
         driver = "AMDVLK" if "AMDVLK" in row["driver_env"].upper() else ""
         key = (what, row["engine"], row["backend"], driver, row["quant"].upper())
-        if key in seen or row["kind"] == "decode-speculative":
+        if key in seen or row["kind"] not in _KINDS:
             continue
         seen.add(key)
         rank = (
             row["engine"] != _ENGINES.get(asked.engine),
-            row["kind"] == "prefill",
+            _KINDS.index(row["kind"]),
             row["backend"] != _BACKENDS.get(asked.backend) or driver != "",
             int(row["context_depth"] or 0),
         )
