@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from generator.spec.rules.finding import Context
 
 _GIB = 1024**3
-_ALL = 100
+_MOST_SHARE = 99  # hundredths: vLLM finds less than all of the memory free when it starts
 _Path = tuple[str | int, ...]
 
 
@@ -168,7 +168,7 @@ def _share(asked: Ask, taken: Memory, model: Model, available: float) -> Iterato
 
 def _larger_share(needed: float, available: float) -> list[str]:
     hundredths = math.ceil(needed / available * 100)
-    return [f"set gpu_memory_utilization to {hundredths / 100:.2f} or more"] if hundredths <= _ALL else []
+    return [f"set gpu_memory_utilization to {hundredths / 100:.2f} or more"] if hundredths <= _MOST_SHARE else []
 
 
 def _accepted(asked: Ask, plan: ServicePlan) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _GIB = 1024**3
 _MOST = 4
+_USEFUL = 2048  # tokens: nobody is helped by a smaller context than that, unless it is what they ask for
 
 
 def smaller_models(asked: Ask, model: Model, available: float) -> Iterator[str]:
@@ -46,7 +47,7 @@ def smaller_sizes(asked: Ask, bounds: Limits) -> Iterator[str]:
     """Yield the largest context, and the largest number of sequences, that would fit."""
     vllm = asked.engine == "vllm"
     context, count = bounds.largest_context, bounds.largest_concurrency
-    if context:
+    if context and context >= min(bounds.context, _USEFUL):
         total = context if vllm or asked.shared_context else context * asked.sequences
         yield f"set {'max_model_len' if vllm else 'ctx_size'} to {total} at most"
     if count and not vllm and count < asked.sequences:
