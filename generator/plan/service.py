@@ -156,13 +156,14 @@ def _own(asked: Ask, taken: Memory, bounds: Limits | None) -> Iterator[Caveat]:
 
 
 def _recorded(asked: Ask, neighbours: int) -> Iterator[Caveat]:
-    facts = _facts(asked, neighbours)
+    known = facts(asked, neighbours)
     for entry in caveats.caveats():
-        if entry.holds(facts):
+        if entry.holds(known):
             yield Caveat(entry.text, f"{entry.source}, {entry.date}")
 
 
-def _facts(asked: Ask, neighbours: int) -> dict[str, Any]:
+def facts(asked: Ask, neighbours: int) -> dict[str, Any]:
+    """Return the facts of a service that caveats ask for, by the names that their conditions use."""
     machine, hardware, known = asked.machine, asked.machine.hardware, asked.known
     gpu = hardware is not None and hardware.accelerator != "cpu" and asked.on_gpu
     return {
