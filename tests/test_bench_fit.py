@@ -15,6 +15,8 @@ pytest.importorskip("numpy", reason=WHY)
 pytest.importorskip("scipy", reason=WHY)
 
 from bench import fit, plan_accuracy  # noqa: E402 - only where they can be imported
+from bench.measurements import rows as measurements  # noqa: E402
+from bench.measurements import runs  # noqa: E402
 from generator.catalog import models  # noqa: E402
 
 TABLES, SKIPPED = plan_accuracy.memory_tables()
@@ -79,7 +81,7 @@ def test_no_run_of_a_known_shape_is_left_out_without_a_reason() -> None:
     """Every run that prints what the rules speak of is in a table, or says why it is not."""
     told = {name for table in TABLES.values() for name in table.names} | {line.split(": ")[1] for line in SKIPPED}
     spoken = {"kv_buffer", "available_kv_cache_memory", "model_loading_took", "recurrent_state_buffer"}
-    for row in plan_accuracy.rows("memory.csv"):
+    for row in measurements("memory.csv"):
         if row["metric"] in spoken and models.shape(row["hf_id"]) and row["engine"] in {"vLLM", "llama.cpp"}:
             assert row["run_id"] in told, row["run_id"]
 
@@ -105,10 +107,10 @@ def test_decoding_on_strix_halo_is_within_twelve_percent_of_models_that_the_fit_
 @pytest.mark.parametrize("entry", fit.FITS, ids=[entry.name for entry in fit.FITS])
 def test_the_band_holds_four_fifths_of_what_was_measured(entry: fit.Fit) -> None:
     ratios = unseen(entry)
-    low, high = fit.band(ratios, len({entry.group(run) for run in fit.runs() if entry.wanted(run)}))
+    low, high = fit.band(ratios, len({entry.group(run) for run in runs() if entry.wanted(run)}))
     assert sum(low <= ratio <= high for ratio in ratios) / len(ratios) >= 0.78
 
 
 def unseen(entry: fit.Fit) -> list[float]:
-    known = [(entry.group(run), fit.terms(run, entry.kind), run.value) for run in fit.runs() if entry.wanted(run)]
+    known = [(entry.group(run), fit.terms(run, entry.kind), run.value) for run in runs() if entry.wanted(run)]
     return fit.left_out(known, entry)

@@ -40,7 +40,7 @@ def test_a_shape_adds_up(name: str) -> None:
     shape = models.shape(name)
     assert shape is not None
     counts = shape.parameters
-    keeping = sum(group.layers for group in (*shape.attention, *shape.recurrent))
+    keeping = sum(group.layers for group in shape.attention) + sum(group.layers for group in shape.recurrent)
     assert 0 < keeping <= shape.layers
     assert shape.attention or shape.recurrent
     for group in shape.attention:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from generator.catalog import models
 from generator.plan.ask import available_bytes, known_model
-from generator.spec.model import Model
 from tests.planning import DISCRETE, GIB, GPT_OSS, GPT_OSS_GGUF, LLAMA, LLAMA_GGUF, MIB, PC, STRIX, deployment
 from tests.planning import llama as ask_llama
 from tests.planning import vllm as ask_vllm
+
+if TYPE_CHECKING:
+    from generator.spec.model import Model
 
 NO_GPU = {"gpu": False}
 

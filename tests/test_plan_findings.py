@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Write = Callable[..., Path]
 
-# Line 3 has the machine's hardware, line 8 the model's repository, line 12 its size or quantisation, line 14 the service.
+# Further lines of the machine, the model and the service stand where their tables end.
 SPEC = """[clan]
 name = "c"
 [machines.m]
@@ -79,14 +79,19 @@ def flags(engine: str, *lines: str) -> str:
 CASES = {
     "the seed's own repository": (
         spec("vllm", repository="ArliAI/gpt-oss-120b-Derestricted"),
-        "16:9: services.s.model: ArliAI/gpt-oss-120b-Derestricted has 217.6 GiB of weights, and m's GPU has 115.0 GiB; "
-        "serve justinjja/gpt-oss-120b-Derestricted-MXFP4 (60.8 GiB), or openai/gpt-oss-120b (60.8 GiB), or "
-        "openai/gpt-oss-20b (12.8 GiB), or ggml-org/gpt-oss-120b-GGUF with llamacpp (59.0 GiB)",
+        (
+            "16:9: services.s.model: ArliAI/gpt-oss-120b-Derestricted has 217.6 GiB of weights, and m's "
+            "GPU has 115.0 GiB; serve justinjja/gpt-oss-120b-Derestricted-MXFP4 (60.8 GiB), or "
+            "openai/gpt-oss-120b (60.8 GiB), or openai/gpt-oss-20b (12.8 GiB), or "
+            "ggml-org/gpt-oss-120b-GGUF with llamacpp (59.0 GiB)"
+        ),
     ),
     "an absurd size": (
         spec("vllm", repository="a/b", model="size_gib = 16384"),
-        "16:9: services.s.model: a/b has 16384.0 GiB of weights, and m's GPU has 115.0 GiB; choose a smaller model or a "
-        "smaller quantisation",
+        (
+            "16:9: services.s.model: a/b has 16384.0 GiB of weights, and m's GPU has 115.0 GiB; choose a "
+            "smaller model or a smaller quantisation"
+        ),
     ),
     "a negative size": (
         spec("vllm", model="size_gib = -1"),
@@ -102,49 +107,71 @@ CASES = {
     ),
     "a context above the model's maximum": (
         spec("vllm", service=flags("vllm", "max_model_len = 131073")),
-        "20:17: services.s.vllm.max_model_len: 131073 tokens are more than the 131072 that the model knows; set "
-        "max_model_len to 131072 at most",
+        (
+            "20:17: services.s.vllm.max_model_len: 131073 tokens are more than the 131072 that the model "
+            "knows; set max_model_len to 131072 at most"
+        ),
     ),
     "a context above the model's maximum in an argument": (
         spec("vllm", service='extra_args = ["--seed", "7", "--max-model-len=1M"]'),
-        "19:30: services.s.extra_args[2]: 1048576 tokens are more than the 131072 that the model knows; set "
-        "max_model_len to 131072 at most",
+        (
+            "19:30: services.s.extra_args[2]: 1048576 tokens are more than the 131072 that the model "
+            "knows; set max_model_len to 131072 at most"
+        ),
     ),
     "slots whose part of the context is above the model's maximum": (
         spec("llamacpp", service=flags("llamacpp", "ctx_size = 262146", "parallel = 2")),
-        "20:12: services.s.llamacpp.ctx_size: 131073 tokens are more than the 131072 that the model knows; set "
-        "ctx_size to 262144 at most",
+        (
+            "20:12: services.s.llamacpp.ctx_size: 131073 tokens are more than the 131072 that the model "
+            "knows; set ctx_size to 262144 at most"
+        ),
     ),
     "a share that is less than the weights": (
         spec("vllm", service=flags("vllm", "max_model_len = 4096", "gpu_memory_utilization = 0.5")),
-        "21:26: services.s.vllm.gpu_memory_utilization: 57.5 GiB of m's 115.0 GiB are less than the weights, 61.7 GiB, "
-        "and at least 1.2 GiB beside them; set gpu_memory_utilization to 0.55 or more",
+        (
+            "21:26: services.s.vllm.gpu_memory_utilization: 57.5 GiB of m's 115.0 GiB are less than the "
+            "weights, 61.7 GiB, and at least 1.2 GiB beside them; set gpu_memory_utilization to 0.55 or "
+            "more"
+        ),
     ),
     "the smallest share": (
         spec("vllm", service=flags("vllm", "max_model_len = 4096", "gpu_memory_utilization = 0.01")),
-        "21:26: services.s.vllm.gpu_memory_utilization: 1.2 GiB of m's 115.0 GiB are less than the weights, 61.7 GiB, "
-        "and at least 1.2 GiB beside them; set gpu_memory_utilization to 0.55 or more",
+        (
+            "21:26: services.s.vllm.gpu_memory_utilization: 1.2 GiB of m's 115.0 GiB are less than the "
+            "weights, 61.7 GiB, and at least 1.2 GiB beside them; set gpu_memory_utilization to 0.55 or "
+            "more"
+        ),
     ),
     "a share of more than all": (
         spec(
             "vllm", service='extra_args = ["--gpu-memory-utilization", "1.5"]\n' + flags("vllm", "max_model_len = 4096")
         ),
-        "19:15: services.s.extra_args[0]: 1.5 is more than all of m's GPU; set gpu_memory_utilization to 0.55 or more",
+        (
+            "19:15: services.s.extra_args[0]: 1.5 is more than all of m's GPU; set "
+            "gpu_memory_utilization to 0.55 or more"
+        ),
     ),
     "a share that leaves less than one sequence": (
         spec("vllm", service=flags("vllm", "max_model_len = 131072", "gpu_memory_utilization = 0.56")),
-        "20:17: services.s.vllm.max_model_len: one sequence of 131072 tokens takes 4.58 GiB of cache, and at most "
-        "1.49 GiB are left for it; set max_model_len to 41328 at most, or set gpu_memory_utilization to 0.59 or more",
+        (
+            "20:17: services.s.vllm.max_model_len: one sequence of 131072 tokens takes 4.58 GiB of "
+            "cache, and at most 1.49 GiB are left for it; set max_model_len to 41328 at most, or set "
+            "gpu_memory_utilization to 0.59 or more"
+        ),
     ),
     "a cache of fixed size that is too large": (
         spec("vllm", service=flags("vllm", "max_model_len = 4096", "kv_cache_memory_bytes = 68719476736")),
-        "21:25: services.s.vllm.kv_cache_memory_bytes: weights, cache and what vLLM takes beside are 143.2 GiB, and m's "
-        "GPU has 115.0 GiB; set it to 38419077967 at most",
+        (
+            "21:25: services.s.vllm.kv_cache_memory_bytes: weights, cache and what vLLM takes beside are "
+            "143.2 GiB, and m's GPU has 115.0 GiB; set it to 38419077967 at most"
+        ),
     ),
     "a cache of fixed size that is too small": (
         spec("vllm", service=flags("vllm", "max_model_len = 131072", "kv_cache_memory_bytes = 1")),
-        "20:17: services.s.vllm.max_model_len: one sequence of 131072 tokens takes 4.58 GiB of cache, and at most "
-        "0.00 GiB are left for it; set kv_cache_memory_bytes to 4912644096 or more",
+        (
+            "20:17: services.s.vllm.max_model_len: one sequence of 131072 tokens takes 4.58 GiB of "
+            "cache, and at most 0.00 GiB are left for it; set kv_cache_memory_bytes to 4912644096 or more"
+        ),
     ),
     "a context that does not fit": (
         spec(
@@ -155,8 +182,10 @@ CASES = {
             model='file = "a.gguf"\nquantisation = "q8_0"',
             service=flags("llamacpp", "ctx_size = 131072"),
         ),
-        "21:12: services.s.llamacpp.ctx_size: weights 7.9 + KV cache 16.0 + compute buffers 0.8 = 24.7 GiB, and m's GPU "
-        "has 24.0 GiB; set ctx_size to 125440 at most",
+        (
+            "21:12: services.s.llamacpp.ctx_size: weights 7.9 + KV cache 16.0 + compute buffers 0.8 = "
+            "24.7 GiB, and m's GPU has 24.0 GiB; set ctx_size to 125440 at most"
+        ),
     ),
     "slots that do not fit": (
         spec(
@@ -164,8 +193,11 @@ CASES = {
             machine="gtt_mib = 61440",
             service=flags("llamacpp", "ctx_size = 131072", "parallel = 8", "ubatch_size = 256"),
         ),
-        "20:12: services.s.llamacpp.ctx_size: weights 59.0 + KV cache 4.6 + compute buffers 0.3 = 64.0 GiB, and m's GPU "
-        "has 60.0 GiB; set ctx_size to 16384 at most, or set parallel to 1 and ctx_size to 16384 at most",
+        (
+            "20:12: services.s.llamacpp.ctx_size: weights 59.0 + KV cache 4.6 + compute buffers 0.3 = "
+            "64.0 GiB, and m's GPU has 60.0 GiB; set ctx_size to 16384 at most, or set parallel to 1 and "
+            "ctx_size to 16384 at most"
+        ),
     ),
     "memory without a GPU": (
         spec(
@@ -174,20 +206,26 @@ CASES = {
             machine="",
             service=flags("llamacpp", "ctx_size = 131072", "parallel = 1"),
         ),
-        "20:12: services.s.llamacpp.ctx_size: weights 59.0 + KV cache 4.5 + compute buffers 0.9 = 64.5 GiB, and m has "
-        "64.0 GiB; set ctx_size to 118877 at most",
+        (
+            "20:12: services.s.llamacpp.ctx_size: weights 59.0 + KV cache 4.5 + compute buffers 0.9 = "
+            "64.5 GiB, and m has 64.0 GiB; set ctx_size to 118877 at most"
+        ),
     ),
     "a disk that is too small": (
         spec(
             "vllm", machine="gtt_mib = 117760\ndisk = { free_gib = 50 }", service=flags("vllm", "max_model_len = 4096")
         ),
-        "6:21: machines.m.disk.free_gib: the models of m are 60.8 GiB of files, and 50 GiB are free; free more, or serve "
-        "fewer models there",
+        (
+            "6:21: machines.m.disk.free_gib: the models of m are 60.8 GiB of files, and 50 GiB are free; "
+            "free more, or serve fewer models there"
+        ),
     ),
     "an Apple GPU": (
         spec("llamacpp", hardware="apple-m2-ultra-192", machine="", service=flags("llamacpp", "ctx_size = 4096")),
-        "4:12: machines.m.hardware: NixOS does not compute on an Apple GPU; llmflake can plan for it, and cannot deploy to "
-        "it; choose other hardware",
+        (
+            "4:12: machines.m.hardware: NixOS does not compute on an Apple GPU; llmflake can plan for "
+            "it, and cannot deploy to it; choose other hardware"
+        ),
     ),
 }
 
@@ -200,37 +238,52 @@ def test_it_is_refused_at_its_place_with_what_would_do(spec_file: Write, text: s
 ACCEPT = {
     "slow": (
         spec("vllm", service='version = "0.17.0"\n' + flags("vllm", "max_model_len = 4096")),
-        "13:11: services.s: the plan on m is slow: about 7.6 tokens a second for one user, and 10 are expected; change it, "
-        'or set accept = ["slow"]; llmflake plan shows the numbers',
+        (
+            "13:11: services.s: the plan on m is slow: about 7.6 tokens a second for one user, and 10 "
+            'are expected; change it, or set accept = ["slow"]; llmflake plan shows the numbers'
+        ),
     ),
     "slow to the first token": (
         spec(
             "llamacpp",
             service="expect = { first_token_s = 0.5, prompt_tokens = 4096 }\n" + flags("llamacpp", "ctx_size = 8192"),
         ),
-        "13:11: services.s: the plan on m is slow: about 6.8 s to the first token of a prompt of 4096, and 0.5 are "
-        'expected; change it, or set accept = ["slow"]; llmflake plan shows the numbers',
+        (
+            "13:11: services.s: the plan on m is slow: about 6.8 s to the first token of a prompt of "
+            '4096, and 0.5 are expected; change it, or set accept = ["slow"]; llmflake plan shows the '
+            "numbers"
+        ),
     ),
     "unproven": (
         spec("vllm", hardware="h100", machine="", service=flags("vllm", "max_model_len = 4096")),
-        "13:11: services.s: the plan on m is unproven: speed: no published measurement covers this engine and model on "
-        'this hardware; change it, or set accept = ["unproven"]; llmflake plan shows the numbers',
+        (
+            "13:11: services.s: the plan on m is unproven: speed: no published measurement covers this "
+            'engine and model on this hardware; change it, or set accept = ["unproven"]; llmflake plan '
+            "shows the numbers"
+        ),
     ),
     "an unknown model": (
         spec("vllm", repository="a/b"),
-        '13:11: services.s: the plan on m is unproven: the catalog has no model "a/b"; change it, or set accept = '
-        '["unproven"]; llmflake plan shows the numbers',
+        (
+            '13:11: services.s: the plan on m is unproven: the catalog has no model "a/b"; change it, or '
+            'set accept = ["unproven"]; llmflake plan shows the numbers'
+        ),
     ),
     "slow and unproven": (
         spec("vllm", service='version = "0.23.0"\n' + flags("vllm", "max_model_len = 4096")),
-        "13:11: services.s: the plan on m is slow: about 7.6 tokens a second for one user, and 10 are expected; unproven: "
-        "the speed of this release's kernels was never published; change it, or set accept = "
-        '["slow", "unproven"]; llmflake plan shows the numbers',
+        (
+            "13:11: services.s: the plan on m is slow: about 7.6 tokens a second for one user, and 10 "
+            "are expected; unproven: the speed of this release's kernels was never published; change it, "
+            'or set accept = ["slow", "unproven"]; llmflake plan shows the numbers'
+        ),
     ),
     "weights beside the GPU": (
         spec("llamacpp", service=flags("llamacpp", "ctx_size = 4096", "n_gpu_layers = 10")),
-        "13:11: services.s: the plan on m is unproven: what is left on this GPU: n_gpu_layers puts weights elsewhere, and "
-        'no rule says how many; change it, or set accept = ["unproven"]; llmflake plan shows the numbers',
+        (
+            "13:11: services.s: the plan on m is unproven: what is left on this GPU: n_gpu_layers puts "
+            'weights elsewhere, and no rule says how many; change it, or set accept = ["unproven"]; '
+            "llmflake plan shows the numbers"
+        ),
     ),
 }
 
@@ -244,8 +297,8 @@ def test_a_shortcoming_must_be_accepted_by_name(spec_file: Write, text: str, mes
 
 def several(*services: str, machine: str = "gtt_mib = 117760") -> str:
     tables = [
-        f'[services.{name}]\nengine = "vllm"\nruntime = "native"\nmachines = ["m"]\nmodel = "x"\nport = {8000 + index}\n'
-        f'unit = "{name}"\naccept = ["slow", "unproven"]\n{service}'
+        f'[services.{name}]\nengine = "vllm"\nruntime = "native"\nmachines = ["m"]\nmodel = "x"\n'
+        f'port = {8000 + index}\nunit = "{name}"\naccept = ["slow", "unproven"]\n{service}'
         for index, (name, service) in enumerate(zip("abc", services, strict=False))
     ]
     return "\n".join([spec("vllm", machine=machine).split("[services.s]")[0], *tables])
@@ -256,8 +309,11 @@ SHARE = "vllm = { gpu_memory_utilization = 0.6, max_model_len = 4096 }"
 
 def test_services_that_do_not_fit_together_are_refused_with_their_sum(spec_file: Write) -> None:
     assert refused(spec_file(several(SHARE, SHARE))) == [
-        'spec.toml:23:11: services.b: m\'s GPU has 115.0 GiB, and its services take 69.0 ("a") + 69.0 ("b") = 138.0 GiB '
-        'at once; lower what they take, or let them take turns with conflicts = ["a"]'
+        (
+            'spec.toml:23:11: services.b: m\'s GPU has 115.0 GiB, and its services take 69.0 ("a") + 69.0 '
+            '("b") = 138.0 GiB at once; lower what they take, or let them take turns with conflicts = '
+            '["a"]'
+        )
     ]
 
 
@@ -307,7 +363,7 @@ STARTS = [
     (PC, GPT_OSS_GGUF, "llamacpp"),
     ({**STRIX, "gtt_mib": 65536}, GPT_OSS_GGUF, "llamacpp"),
 ]
-FLAGS = {
+FLAGS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "vllm": st.fixed_dictionaries(
         {"max_model_len": st.integers(1, 200_000)},
         optional={

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from generator.plan.instead import smaller_models, smaller_sizes
 from generator.plan.memory import limits
-from generator.spec.model import Model
 from tests.planning import DISCRETE, GEMMA_GGUF, GPT_OSS, GPT_OSS_GGUF, LLAMA, LLAMA_GGUF, STRIX, deployment
 from tests.planning import llama as ask_llama
 from tests.planning import vllm as ask_vllm
+
+if TYPE_CHECKING:
+    from generator.spec.model import Model
 
 
 def model(used: dict[str, Any]) -> Model:

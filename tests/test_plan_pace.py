@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from generator.plan.pace import pace, slow_experts
-from generator.plan.result import Speed
 from tests.planning import DISCRETE, GPT_OSS, GPT_OSS_GGUF, LLAMA, LLAMA_GGUF, PC, STRIX
 from tests.planning import llama as ask_llama
 from tests.planning import vllm as ask_vllm
+
+if TYPE_CHECKING:
+    from generator.plan.result import Speed
 
 
 def of(asked: Any) -> Speed:  # noqa: ANN401

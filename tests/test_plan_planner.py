@@ -191,9 +191,33 @@ llamacpp = optional(
 )
 arguments = st.lists(
     st.sampled_from(
-        ["--max-model-len=32k", "--max_model_len", "-c", "4096", "999999999999", "--no-mmap", "-np", "-ngl", "0", "-1"]
-        + ["--gpu-memory-utilization", "1.5", "nan", "--kv-cache-memory-bytes=8G", "--cpu-offload-gb", "--cache-type-k"]
-        + ["turbo3", "--hf-overrides", "{}", "-kvu", "--cpu-moe", "-tp", "3", "--kv-cache-dtype", "int4_per_token_head"]
+        [
+            "--max-model-len=32k",
+            "--max_model_len",
+            "-c",
+            "4096",
+            "999999999999",
+            "--no-mmap",
+            "-np",
+            "-ngl",
+            "0",
+            "-1",
+            "--gpu-memory-utilization",
+            "1.5",
+            "nan",
+            "--kv-cache-memory-bytes=8G",
+            "--cpu-offload-gb",
+            "--cache-type-k",
+            "turbo3",
+            "--hf-overrides",
+            "{}",
+            "-kvu",
+            "--cpu-moe",
+            "-tp",
+            "3",
+            "--kv-cache-dtype",
+            "int4_per_token_head",
+        ]
     ),
     max_size=4,
 )

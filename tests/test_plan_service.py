@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from generator.catalog import caveats
-from generator.plan.result import ServicePlan
 from tests.planning import DISCRETE, GIB, GPT_OSS, GPT_OSS_GGUF, LLAMA, LLAMA_GGUF, MIB, PC, STRIX, deployment, plan_of
+
+if TYPE_CHECKING:
+    from generator.plan.result import ServicePlan
 
 SMALL = {"ctx_size": 4096, "parallel": 1}
 
@@ -86,11 +88,12 @@ def test_a_service_beside_a_shared_gpu_has_the_systems_memory() -> None:
 )
 def test_what_must_be_accepted(
     engine: str,
-    machine: Any,
-    used: Any,
+    machine: dict[str, Any],
+    used: dict[str, Any],
     flags: dict[str, Any],
+    *,
     service: dict[str, Any],
-    needs: tuple[str, ...],  # noqa: ANN401
+    needs: tuple[str, ...],
 ) -> None:
     assert plan(engine, machine, used, flags, **service).needs == needs
 
@@ -221,14 +224,16 @@ def test_a_cache_that_may_be_too_small_is_a_caveat() -> None:
 
 
 # Every caveat of the catalog by its place there, with a service that it is for and one that it is not for.
-VLLM, LCPP = ("vllm", STRIX, GPT_OSS, {}), ("llamacpp", STRIX, GPT_OSS_GGUF, SMALL)
-OTHER = ("vllm", {"hardware": "h100"}, LLAMA, {})
+_Case = tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]
+VLLM: _Case = ("vllm", STRIX, GPT_OSS, {})
+LCPP: _Case = ("llamacpp", STRIX, GPT_OSS_GGUF, SMALL)
+OTHER: _Case = ("vllm", {"hardware": "h100"}, LLAMA, {})
 NEW_KERNEL = {**STRIX, "kernel": {"minimum": "6.18.4"}}
 DERESTRICTED = {**GPT_OSS, "repository": "justinjja/gpt-oss-120b-Derestricted-MXFP4"}
 BF16 = {"repository": "Qwen/Qwen3-30B-A3B", "format": "gguf", "quantisation": "bf16", "file": "a.gguf"}
 DENSE_BF16 = {**LLAMA_GGUF, "quantisation": "bf16"}
 SPARK = {"hardware": "dgx-spark"}
-CASES: list[tuple[str, Any, Any]] = [
+CASES: list[tuple[str, _Case, _Case]] = [
     ("no kernel of 6.18.4", VLLM, ("vllm", NEW_KERNEL, GPT_OSS, {})),
     ("linux-firmware 20251125", LCPP, OTHER),
     ("GTT is not charged", LCPP, ("llamacpp", {"hardware": "strix-halo-128"}, GPT_OSS_GGUF, SMALL)),

@@ -58,7 +58,7 @@ def test_the_smaller_type_gives_the_groups_size() -> None:
 
 @pytest.mark.parametrize(("layers", "groups"), [(12, [1, 1]), (13, [1, 1]), (14, [1, 1]), (15, [1, 2]), (24, [1, 2])])
 def test_types_of_almost_as_many_layers_are_one_group_each(layers: int, groups: list[int]) -> None:
-    """vLLM pads where the larger is less than a quarter larger (gpt-oss-20b with a draft model's layer)."""
+    """Those are padded where the larger is less than a quarter larger (gpt-oss-20b with a draft model's layer)."""
     assert counts(layout(shape(sliding(12), full(layers)), 2)) == groups
 
 
