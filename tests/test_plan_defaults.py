@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from generator.catalog import models
 from generator.plan import defaults
 from tests.planning import DISCRETE, LLAMA, PC, STRIX, deployment
+from tests.planning import vllm as ask_vllm
 
 
 @pytest.mark.parametrize(
@@ -83,13 +83,36 @@ def test_vllm_may_be_told_by_its_environment() -> None:
         ("vllm", {"pipeline_parallel_size": "2"}, "pipeline_parallel_size"),
         ("vllm", {"pipeline_parallel_size": "1"}, None),
         ("vllm", {"n_gpu_layers": 0}, None),
+        ("vllm", {"dtype": "float32"}, "dtype"),
+        ("vllm", {"dtype": "bfloat16"}, None),
+        ("vllm", {"quantization": "fp8"}, "quantization"),  # of BF16 weights, while they are loaded
         ("ollama", {}, None),
     ],
 )
-def test_arguments_that_keep_weights_off_the_gpu(engine: str, flags: dict[str, Any], name: str | None) -> None:
-    assert defaults.elsewhere(engine, flags, models.shape("meta-llama/Llama-3.1-8B-Instruct")) == name
+def test_arguments_that_change_what_the_gpu_holds(engine: str, flags: dict[str, Any], name: str | None) -> None:
+    assert defaults.loading(engine, flags, ask_vllm(used=LLAMA).known) == name
+
+
+def test_a_quantisation_that_the_weights_have_already_changes_nothing() -> None:
+    assert defaults.loading("vllm", {"quantization": "mxfp4"}, ask_vllm().known) is None
 
 
 def test_without_a_shape_only_no_layer_at_all_is_certain() -> None:
-    assert defaults.elsewhere("llamacpp", {"n_gpu_layers": 0}, None) == "n_gpu_layers"
-    assert defaults.elsewhere("llamacpp", {"n_gpu_layers": 20}, None) is None
+    known = ask_vllm(used={"repository": "a/b", "format": "gguf"}).known
+    assert defaults.loading("llamacpp", {"n_gpu_layers": 0}, known) == "n_gpu_layers"
+    assert defaults.loading("llamacpp", {"n_gpu_layers": 20}, known) is None
+
+
+@pytest.mark.parametrize(
+    ("engine", "flags", "names"),
+    [
+        ("vllm", {"speculative_config": "{}", "enable_lora": True}, ("speculative_config", "enable_lora")),
+        ("llamacpp", {"mmproj": "a.gguf", "model_draft": "b.gguf"}, ("mmproj", "model_draft")),
+        ("llamacpp", {"mmap": False}, ()),
+        ("ollama", {}, ()),
+    ],
+)
+def test_arguments_that_load_something_beside_the_model(
+    engine: str, flags: dict[str, Any], names: tuple[str, ...]
+) -> None:
+    assert defaults.adding(engine, flags) == names

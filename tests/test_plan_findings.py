@@ -280,8 +280,8 @@ ACCEPT = {
     "weights beside the GPU": (
         spec("llamacpp", service=flags("llamacpp", "ctx_size = 4096", "n_gpu_layers = 10")),
         (
-            "13:11: services.s: the plan on m is unproven: what is left on this GPU: n_gpu_layers puts "
-            'weights elsewhere, and no rule says how many; change it, or set accept = ["unproven"]; '
+            "13:11: services.s: the plan on m is unproven: what this GPU holds: n_gpu_layers changes what is "
+            'loaded onto it, and no rule says by how much; change it, or set accept = ["unproven"]; '
             "llmflake plan shows the numbers"
         ),
     ),

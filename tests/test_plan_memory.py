@@ -96,10 +96,16 @@ def test_gpus_share_the_weights() -> None:
 
 
 @pytest.mark.parametrize("flags", [{"n_gpu_layers": 4}, {"n_gpu_layers": 0}])
-def test_of_weights_that_are_elsewhere_the_sum_is_not_known(flags: dict[str, Any]) -> None:
+def test_of_weights_that_are_not_all_loaded_the_sum_is_not_known(flags: dict[str, Any]) -> None:
     asked = ask_llama(machine=DISCRETE, ctx_size=4096, **flags)
     assert of(asked).claim is None
     assert bounds(asked).largest_context is None
+
+
+def test_vllms_share_is_taken_whatever_is_loaded() -> None:
+    taken = of(ask_vllm("--cpu-offload-gb", "20", gpu_memory_utilization=0.5))
+    assert (taken.claim, taken.cache_available) == (0.5 * taken.available, None)
+    assert of(ask_vllm("--cpu-offload-gb", "20", kv_cache_memory_bytes=GIB)).claim is None
 
 
 def test_a_cache_of_an_unknown_number_format_leaves_the_sum_unknown() -> None:

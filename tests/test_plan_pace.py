@@ -109,7 +109,7 @@ def test_a_mixture_on_apple_has_no_speed_because_its_curve_saw_dense_models_alon
 
 
 @pytest.mark.parametrize("arguments", [("-ncmoe", "12"), ("-ngl", "10"), ("-ot", "exps=CPU")])
-def test_weights_that_are_elsewhere_have_no_speed(arguments: tuple[str, ...]) -> None:
+def test_weights_that_are_not_all_loaded_have_no_speed(arguments: tuple[str, ...]) -> None:
     assert of(ask_llama(*arguments, ctx_size=4096)).decode is None
 
 

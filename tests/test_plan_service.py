@@ -120,7 +120,7 @@ def test_what_must_be_accepted(
             DISCRETE,
             LLAMA_GGUF,
             {"n_gpu_layers": 2},
-            "what is left on this GPU: n_gpu_layers puts weights elsewhere, and no rule says how many",
+            "what this GPU holds: n_gpu_layers changes what is loaded onto it, and no rule says by how much",
         ),
         (
             "vllm",
@@ -197,6 +197,11 @@ def test_a_context_that_is_not_set_is_a_caveat() -> None:
     assert own(plan("llamacpp", STRIX, GPT_OSS_GGUF)) == [
         "no ctx_size is set: the engine reserves the model's largest context, 131072 tokens"
     ]
+
+
+def test_what_is_loaded_beside_the_model_is_a_caveat() -> None:
+    found = plan("llamacpp", DISCRETE, LLAMA_GGUF, SMALL, extra_args=["--mmproj", "b.gguf"])
+    assert own(found) == ["mmproj loads something beside the model, which is not counted here"]
 
 
 def test_sequences_that_must_wait_are_a_caveat() -> None:

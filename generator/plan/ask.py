@@ -65,7 +65,8 @@ class Ask:
     mmap: bool
     eager: bool | None
     stretched: bool  # arguments stretch the model's positions, so that its largest context is not the limit
-    elsewhere: str | None  # the argument by which weights stay off this GPU, so that what it holds is not known
+    loading: str | None  # the argument that changes what is loaded onto this GPU, so that what it holds is not known
+    adding: tuple[str, ...]  # arguments that load something beside the model
 
     @property
     def engine(self) -> str:
@@ -191,7 +192,8 @@ def ask(service: Service, machine: Machine, model: Model | None, given: Known | 
         mmap=bool(flags.get("mmap", True)),
         eager=flags.get("enforce_eager") if vllm else None,
         stretched=defaults.stretched(service, flags),
-        elsewhere=defaults.elsewhere(service.engine, flags, known.shape),
+        loading=defaults.loading(service.engine, flags, known),
+        adding=defaults.adding(service.engine, flags),
     )
 
 

@@ -11,7 +11,7 @@ from generator.plan.arguments import number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from generator.shapes.shape import Shape
+    from generator.plan.ask import Known
     from generator.spec.model import Machine, Service
 
 # vLLM's own share of the GPU: since 0.20, and before.
@@ -27,11 +27,17 @@ _LARGE_MIB = 70 * 1024
 # Arguments that change how a model counts positions.
 _STRETCHING = ("hf_overrides", "rope_scaling", "rope_scale", "rope_freq_scale", "yarn_orig_ctx", "override_kv")
 _STRETCHING_ENVIRONMENT = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
-# Arguments that keep weights, or the cache, off this GPU: how much is left on it, no rule here says.
-_ELSEWHERE = {
+# Arguments that change what is loaded onto this GPU: how much that is, no rule here says.
+_LOADING = {
     "vllm": ("cpu_offload_gb", "pipeline_parallel_size", "offload_backend", "offload_group_size"),
     "llamacpp": ("cpu_moe", "n_cpu_moe", "override_tensor", "no_kv_offload", "tensor_split", "rpc"),
 }
+# Arguments that load something beside the model.
+_ADDING = {
+    "vllm": ("speculative_config", "enable_lora"),
+    "llamacpp": ("mmproj", "model_draft", "lora", "spec_type"),
+}
+_WIDE = ("float", "float32")
 
 
 def batch(service: Service, machine: Machine) -> tuple[int, int]:
@@ -54,7 +60,7 @@ def share(flags: Mapping[str, Any], release: str | None) -> float:
 def vllm_element(flags: Mapping[str, Any]) -> int | None:
     """Return the bytes of an element of vLLM's cache, None where its number format is not known."""
     name = str(flags.get("kv_cache_dtype", "auto"))
-    if name == "auto" and flags.get("dtype") in {"float", "float32"}:  # "auto" is the number format of activations
+    if name == "auto" and flags.get("dtype") in _WIDE:  # "auto" is the number format of activations
         return 4
     return vllm_cache.cache_element_bytes(name)
 
@@ -64,9 +70,19 @@ def stretched(service: Service, flags: Mapping[str, Any]) -> bool:
     return any(name in flags for name in _STRETCHING) or _STRETCHING_ENVIRONMENT in service.extra_env
 
 
-def elsewhere(engine: str, flags: Mapping[str, Any], shape: Shape | None) -> str | None:
-    """Return the argument by which weights, or the cache, stay off this GPU; None where all of it is there."""
+def loading(engine: str, flags: Mapping[str, Any], known: Known) -> str | None:
+    """Return the argument that changes what is loaded onto this GPU, so that what it holds is not known; else None."""
     layers = number(flags.get("n_gpu_layers"))
-    if engine == "llamacpp" and layers is not None and 0 <= layers < (1 if shape is None else shape.layers):
+    if engine == "llamacpp" and layers is not None and 0 <= layers < (known.shape.layers if known.shape else 1):
         return "n_gpu_layers"
-    return next((name for name in _ELSEWHERE.get(engine, ()) if flags.get(name) not in {None, False, "0", "1"}), None)
+    if engine == "vllm" and flags.get("dtype") in _WIDE:
+        return "dtype"
+    # Weights of 16 bit are quantised while they are loaded.
+    if engine == "vllm" and flags.get("quantization") and known.stored is not None and known.stored.uniform:
+        return "quantization"
+    return next((name for name in _LOADING.get(engine, ()) if flags.get(name) not in {None, False, "0", "1"}), None)
+
+
+def adding(engine: str, flags: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the arguments that load something beside the model, of which the plan knows nothing."""
+    return tuple(name for name in _ADDING.get(engine, ()) if flags.get(name) not in {None, False})

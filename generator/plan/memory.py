@@ -35,15 +35,18 @@ _MANY = 1 << 16
 def memory(asked: Ask, available: float) -> Memory:
     """Return the memory of a service. ``available`` is what the GPU may use, in bytes."""
     parts = _vllm(asked, available) if asked.engine == "vllm" else _llama(asked, available)
-    # Of weights that are elsewhere, what is left on this GPU is not known, and so nothing that follows from it.
-    return replace(parts, claim=None, cache_available=None) if asked.elsewhere else parts
+    if not asked.loading:
+        return parts
+    # Where it is not known what is loaded onto this GPU, nothing is known that follows from it; vLLM's share is.
+    shared = asked.engine == "vllm" and asked.cache_bytes is None
+    return replace(parts, claim=parts.claim if shared else None, cache_available=None)
 
 
 def limits(asked: Ask, available: float) -> Limits | None:
     """Return the asked context and concurrency beside the largest that fit; None where the model is not known."""
     if asked.known.shape is None or asked.known.weights is None or asked.context is None:
         return None
-    if asked.elsewhere:
+    if asked.loading:
         return _limits(asked, None)
     if asked.engine != "vllm":
         return _limits(asked, _llama_fits(available))

@@ -67,7 +67,7 @@ def feasible(asked: Ask, taken: Memory, bounds: Limits | None) -> bool | None:
     weights = next((part for part in taken.parts if part.name == "weights"), None)
     if asked.too_long:
         return False
-    if weights is None or asked.elsewhere:
+    if weights is None or asked.loading:
         return None
     if asked.engine == "vllm":
         return _starts(asked, taken, bounds, weights.low)
@@ -114,8 +114,8 @@ def _needs(asked: Ask, taken: Memory, speed: Speed | None) -> Iterator[str]:
 def _unknown(asked: Ask, taken: Memory, speed: Speed | None) -> Iterator[str]:
     if asked.known.why:
         yield f"the model: {asked.known.why}"
-    elif asked.elsewhere:
-        yield f"what is left on this GPU: {asked.elsewhere} puts weights elsewhere, and no rule says how many"
+    elif asked.loading:
+        yield f"what this GPU holds: {asked.loading} changes what is loaded onto it, and no rule says by how much"
     elif asked.available is None:
         yield f"the memory of {asked.machine.name} beside its GPU's"
     elif asked.context is None:
@@ -134,6 +134,8 @@ def _unknown(asked: Ask, taken: Memory, speed: Speed | None) -> Iterator[str]:
 
 def _own(asked: Ask, taken: Memory, bounds: Limits | None) -> Iterator[Caveat]:
     """Yield caveats that follow from this plan's own numbers."""
+    for name in asked.adding:
+        yield Caveat(f"{name} loads something beside the model, which is not counted here", "this plan")
     if taken.claim is not None and asked.engine != "vllm" and taken.available * _FULL < taken.claim <= taken.available:
         yield Caveat("less than 3 % of the GPU's memory is left", "this plan")
     if asked.engine == "vllm" and one_sequence_fits(asked, taken) is False:
