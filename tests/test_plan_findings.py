@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from generator.spec import model
 from tests.planning import (
     DISCRETE,
     GEMMA_GGUF,
@@ -20,6 +21,7 @@ from tests.planning import (
     PC,
     REVISION,
     STRIX,
+    data,
     deployment,
     found,
     refused,
@@ -339,10 +341,14 @@ def test_a_service_that_is_refused_is_not_asked_to_be_accepted(spec_file: Write)
     assert len(refused(spec_file(text))) == 1
 
 
-def test_every_machine_of_a_service_is_told_by_its_own_name() -> None:
-    spec_data = deployment(DISCRETE, GPT_OSS_GGUF, {"engine": "llamacpp", "machines": [], "tags": ["all"]})
-    spec_data.machines["n"] = deployment({"hardware": "rtx-3090"}, LLAMA, {"engine": "vllm"}).machines["m"]
-    assert len(found(spec_data)) == 1  # both are "m" here: one message, told once
+def test_a_service_on_two_machines_is_told_for_each_that_is_too_small() -> None:
+    spec_data = data(DISCRETE, GPT_OSS_GGUF, {"engine": "llamacpp", "machines": ["m", "n", "o"]})
+    spec_data["machines"].update(n={"hardware": "rtx-5090"}, o=STRIX)
+    spec_data["services"]["s"]["llamacpp"] = {"ctx_size": 4096}
+    assert [(entry.path, entry.what) for entry in found(model.build(spec_data))] == [
+        (("services", "s", "model"), f"ggml-org/gpt-oss-120b-GGUF has 59.0 GiB of weights, and {name} GiB")
+        for name in ("m's GPU has 24.0", "n's GPU has 32.0")
+    ]
 
 
 def test_a_model_that_two_services_share_is_on_the_disk_once(spec_file: Write) -> None:
@@ -385,9 +391,9 @@ def unfitting(built: Deployment) -> list[str]:
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_what_a_hint_says_is_enough(data: st.DataObject) -> None:
-    machine, used, engine = data.draw(st.sampled_from(STARTS))
-    given_flags: dict[str, Any] = data.draw(FLAGS[engine])
+def test_what_a_hint_says_is_enough(drawn: st.DataObject) -> None:
+    machine, used, engine = drawn.draw(st.sampled_from(STARTS))
+    given_flags: dict[str, Any] = drawn.draw(FLAGS[engine])
     hints = unfitting(deployment(machine, used, {"engine": engine, engine: given_flags}))
     for hint in hints:
         for name, value, also, more in HINT.findall(hint):

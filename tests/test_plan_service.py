@@ -192,10 +192,13 @@ def test_loading_takes_the_weights_once_from_the_disk() -> None:
 
 def test_a_context_that_is_not_set_is_a_caveat() -> None:
     assert own(plan("vllm", STRIX, GPT_OSS)) == [
-        "no max_model_len is set: the engine reserves the model's largest context, 131072 tokens"
+        "no max_model_len is set: vLLM wants the model's largest context, 131072 tokens"
     ]
     assert own(plan("llamacpp", STRIX, GPT_OSS_GGUF)) == [
-        "no ctx_size is set: the engine reserves the model's largest context, 131072 tokens"
+        (
+            "no ctx_size is set: llama-server takes the model's own, 131072 tokens a slot, and quietly less where "
+            "it finds less memory free"
+        )
     ]
 
 

@@ -144,10 +144,14 @@ def _own(asked: Ask, taken: Memory, bounds: Limits | None) -> Iterator[Caveat]:
             "this plan",
         )
     if not asked.context_asked and asked.context is not None:
-        field = "max_model_len" if asked.engine == "vllm" else "ctx_size"
-        yield Caveat(
-            f"no {field} is set: the engine reserves the model's largest context, {asked.context} tokens", "this plan"
-        )
+        if asked.engine == "vllm":
+            text = f"no max_model_len is set: vLLM wants the model's largest context, {asked.context} tokens"
+        else:  # common_fit_params, on by default, 2026-09
+            text = (
+                f"no ctx_size is set: llama-server takes the model's own, {asked.context} tokens a slot, and quietly "
+                "less where it finds less memory free"
+            )
+        yield Caveat(text, "this plan")
     if bounds is not None and bounds.largest_concurrency is not None and asked.sequences_asked:
         most = bounds.largest_concurrency
         if asked.engine == "vllm" and 0 < most < bounds.concurrency:
