@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Terms = dict[str, float]
 
-_OUTPUT = Path(models.__file__).resolve().parent / "speed.toml"
+OUTPUT = Path(models.__file__).resolve().parent / "speed.toml"
 _HEAD = """# Managed by `python -m bench.fit`: fitted to measurements/speed.csv, which names the source of every row.
 # Coefficients: see generator/plan/speed.py. "low" and "high" bound 80 % of measured over estimated speed, "error" is
 # the mean absolute relative error, both with each model left out of its own fit; of few models, all of them.
@@ -231,14 +231,15 @@ def overheads() -> list[str]:
     return lines
 
 
+def fitted() -> str:
+    """Fit all curves and return them as TOML."""
+    return "\n".join([_HEAD, *(line for fit in FITS for line in table(fit)), *overheads()])
+
+
 def main() -> None:
-    """Fit all curves and write them."""
-    lines = [_HEAD]
-    for fit in FITS:
-        lines += table(fit)
-    lines += overheads()
-    _OUTPUT.write_text("\n".join(lines), encoding="utf-8")
-    print(_OUTPUT.read_text(encoding="utf-8"))
+    """Write the fitted curves."""
+    OUTPUT.write_text(fitted(), encoding="utf-8")
+    print(OUTPUT.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

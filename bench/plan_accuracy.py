@@ -34,6 +34,7 @@ _FORMATS = (
 )
 _GOAL = 0.12
 _CACHE_BYTES = {"bf16/auto": 2, "bf16": 2, "auto": 2, "fp8_e4m3": 1, "fp8": 1}
+_BATCHED_TOKENS = 2048  # where a row does not say: vLLM's own of every GPU there
 # Runs that the allocator's rule does not cover: what they print follows from something that the row does not hold.
 _NOT_COVERED = {
     "vllm43308b": "its context is not stated, and its release logs concurrency times context",
@@ -44,16 +45,18 @@ _NOT_COVERED = {
 
 @dataclass
 class Table:
-    """Ratios by estimator of one quantity, with the goal for ours."""
+    """Ratios by estimator of one quantity, with the goal for ours; ``names`` are the rows, as ``ours`` are."""
 
     title: str
     goal: str
+    names: list[str] = field(default_factory=list)
     ours: list[float] = field(default_factory=list)
     others: dict[str, list[float]] = field(default_factory=dict)
     worst: tuple[float, str] = (0.0, "")
 
     def add(self, name: str, ratio: float, others: dict[str, float | None]) -> None:
         """Add the ratios of one row."""
+        self.names.append(name)
         self.ours.append(ratio)
         self.worst = max(self.worst, (abs(ratio - 1), name))
         for other, value in others.items():
@@ -83,12 +86,21 @@ def run() -> Iterator[str]:
 
 
 def _memory() -> Iterator[str]:
+    tables, skipped = memory_tables()
+    for table in tables.values():
+        yield from table.lines()
+    yield from (*skipped, "")
+
+
+def memory_tables() -> tuple[dict[str, Table], list[str]]:
+    """Return the tables of memory by what they estimate, and the runs that no rule covers with the reason."""
     llama = Table("llama.cpp, KV buffer", "1.000 to three places on every row")
     states = Table("llama.cpp, recurrent state", "1.000 to three places")
     files = Table("llama.cpp, weights in memory", "within 3 %")
     tokens = Table("vLLM, KV tokens", "within 2 %")
     users = Table("vLLM, maximum concurrency", "within 8 %")
     loaded = Table("vLLM, weights in memory", "within 10 %")
+    buffers = Table("llama.cpp, compute buffers", "from above: 0.95 to 1.35")
     skipped = []
     for name, group in _runs().items():
         row = group[0]
@@ -98,6 +110,7 @@ def _memory() -> Iterator[str]:
         values = {entry["metric"]: float(entry["value"]) for entry in group}
         if "llama" in row["engine"]:
             _llama(name, row, shape, values, (llama, states, files))
+            _buffers(name, row, shape, values, buffers)
         elif row["engine"] == "vLLM":
             if name in _NOT_COVERED:
                 skipped.append(f"  not covered: {name}: {_NOT_COVERED[name]}")
@@ -105,9 +118,8 @@ def _memory() -> Iterator[str]:
                 _vllm(name, row, shape, values, (tokens, users))
             if "model_loading_took" in values:
                 _loaded(name, row, shape, values["model_loading_took"], loaded)
-    for table in (llama, states, files, tokens, users, loaded):
-        yield from table.lines()
-    yield from (*skipped, "")
+    tables = (llama, states, files, buffers, tokens, users, loaded)
+    return {table.title: table for table in tables}, skipped
 
 
 def _runs() -> dict[str, list[dict[str, str]]]:
@@ -145,6 +157,13 @@ def _llama(name: str, row: dict[str, str], shape: Shape, values: dict[str, float
         )
 
 
+def _buffers(name: str, row: dict[str, str], shape: Shape, values: dict[str, float], to: Table) -> None:
+    if {"compute_buffer_gpu", "compute_buffer_host"} <= values.keys():
+        measured = (values["compute_buffer_gpu"] + values["compute_buffer_host"]) * _MIB
+        server = llama_cache.Server(int(row["context_length"]), int(row["n_seqs"]))
+        to.add(name, llama_cache.compute_bytes(shape, server) / measured, {})
+
+
 def _vllm(name: str, row: dict[str, str], shape: Shape, values: dict[str, float], to: tuple[Table, ...]) -> None:
     tokens, users = to
     available = values["available_kv_cache_memory"] * _GIB
@@ -165,7 +184,7 @@ def _vllm(name: str, row: dict[str, str], shape: Shape, values: dict[str, float]
     )
     if "max_concurrency" in values and row["context_length"]:
         context = int(row["context_length"])
-        batched = int(row["max_num_batched_tokens"] or vllm_cache.DEFAULT_BATCHED_TOKENS)
+        batched = int(row["max_num_batched_tokens"] or _BATCHED_TOKENS)
         ratio = division.concurrency(available, context, batched) / values["max_concurrency"]
         hf_mem = peers.hf_mem_cache(shape, context, "safetensors")
         other = None if hf_mem is None else available * parallel / hf_mem / values["max_concurrency"]

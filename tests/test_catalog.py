@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from generator import catalog, resources
 from generator.catalog import load, models
+from generator.plan.defaults import ADDING, LOADING
 from generator.spec.rules.flags import flag_of_field
 
 if TYPE_CHECKING:
@@ -135,9 +136,12 @@ def test_a_flag_that_came_later_is_in_the_list_of_the_release_with_which_it_came
 
 
 @pytest.mark.parametrize("engine", ["vllm", "llamacpp"])
-def test_other_names_of_flags_lead_to_a_field_or_to_what_the_service_sets(engine: str) -> None:
+def test_other_names_of_flags_lead_to_something_that_llmflake_knows(engine: str) -> None:
     fields = SCHEMA["properties"]["services"]["additionalProperties"]["properties"][engine]["properties"]
     known = {flag_of_field(name) for name in fields} | {"--model", "--alias", "--host", "--port"}
+    known |= {
+        flag_of_field(name) for name in ("kv_unified", *LOADING[engine], *ADDING[engine])
+    }  # what the planner asks for
     assert set(load.aliases()[engine].values()) <= known
 
 

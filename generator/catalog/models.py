@@ -113,14 +113,16 @@ def _format(name: str, entry: dict[str, Any]) -> Format:
 
 
 def weight_format(name: str | None, kind: str) -> Format | None:
-    """Return a format by the name that a spec or a file gives it ("Q4_K_M", "UD-Q4_K_XL", "bf16"), None if unknown."""
+    """Return a format by the name that a spec or a file gives it ("Q4_K_M", "UD-Q4_K_XL", "bf16"), None if unknown.
+
+    A spec has no dashes there: "awq_4bit" and "awq" are the catalog's "awq-4bit".
+    """
     if name is None:
         return None
     key = name.lower().removeprefix("ud-")
-    found = _formats().get(key)
-    if found is not None and found.kind != kind:
-        found = _formats().get(f"{key}-{kind}")
-    return found
+    names = (key, key.replace("_", "-"), f"{key}-4bit", f"{key}-{kind}")
+    found = (_formats().get(name) for name in names)
+    return next((entry for entry in found if entry is not None and entry.kind == kind), None)
 
 
 @cache

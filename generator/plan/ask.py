@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from generator.catalog import models
-from generator.plan import llama_cache, vllm_cache
+from generator.plan import defaults, llama_cache
+from generator.plan.arguments import flags_of, number, whole
 from generator.plan.weights import WeightBytes, weight_bytes
 from generator.spec.rules.engines import release_of
-from generator.spec.rules.flags import flag_of_argument, flag_of_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
 
 _MIB = 1024**2
 _GIB = 1024**3
-# vLLM's own defaults: gpu_memory_utilization since 0.20, max_num_seqs of its API server.
-_UTILISATION = 0.92
-_SEQUENCES = 256
-# llama-server's own: slots where --parallel is not given, which then share the context.
-_SLOTS = 4
-# Arguments that change how a model counts positions.
-_STRETCHING = ("hf_overrides", "rope_scaling", "rope_scale", "rope_freq_scale", "yarn_orig_ctx")
 KINDS = {"vllm": "safetensors", "llamacpp": "gguf"}
 
 
@@ -72,6 +65,8 @@ class Ask:
     mmap: bool
     eager: bool | None
     stretched: bool  # arguments stretch the model's positions, so that its largest context is not the limit
+    loading: str | None  # the argument that changes what is loaded onto this GPU, so that what it holds is not known
+    adding: tuple[str, ...]  # arguments that load something beside the model
 
     @property
     def engine(self) -> str:
@@ -84,6 +79,34 @@ class Ask:
         if self.context is None or self.shared_context:
             return self.context
         return self.context * self.sequences
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it takes the memory that the machine's GPU has; a machine without one counts as one."""
+        hardware = self.machine.hardware
+        return hardware is not None and (hardware.accelerator == "cpu" or self.backend != "cpu")
+
+    @property
+    def available(self) -> float | None:
+        """Bytes of memory that it may use; None of the host of a GPU that has its own: the catalog knows no hosts."""
+        hardware = self.machine.hardware
+        if self.on_gpu or hardware is None:
+            return available_bytes(self.machine)
+        if hardware.unified:
+            return float((hardware.visible_mib or hardware.memory_mib) * _MIB)
+        return None
+
+    @property
+    def memory_name(self) -> str:
+        """Whose memory it is, for messages."""
+        gpu = self.machine.hardware is not None and self.machine.hardware.accelerator != "cpu" and self.on_gpu
+        return f"{self.machine.name}'s GPU" if gpu else self.machine.name
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the context is longer than the model knows."""
+        most = self.known.shape.max_context if self.known.shape is not None else None
+        return most is not None and self.context is not None and self.context > most and not self.stretched
 
     def with_size(self, context: int, sequences: int, *, shared: bool = False) -> Ask:
         """Return the same with another context a sequence, shared or not, and another number of sequences."""
@@ -99,7 +122,7 @@ def known_model(model: Model, engine: str, given: Known | None = None) -> Known:
     repository = models.repositories().get(model.repository)
     name = model.shape or (repository.shape if repository else model.repository)
     shape = models.shape(name)
-    format_name = model.quantisation or (repository.format if repository else None)
+    format_name = model.quantisation.lower() if model.quantisation else repository.format if repository else None
     if format_name is None and shape is not None and model.repository == name:
         format_name = shape.native_format
     stored = models.weight_format(format_name, kind)
@@ -123,7 +146,7 @@ def known_model(model: Model, engine: str, given: Known | None = None) -> Known:
 
 def ask(service: Service, machine: Machine, model: Model | None, given: Known | None = None) -> Ask:
     """Return what a service asks of a machine."""
-    flags = _flags(service)
+    flags = flags_of(service)
     known = (
         Known(None, None, None, None, "", _opaque(service))
         if model is None
@@ -133,39 +156,44 @@ def ask(service: Service, machine: Machine, model: Model | None, given: Known | 
     accelerator = hardware.accelerator if hardware is not None and service.gpu else "cpu"
     most = known.shape.max_context if known.shape is not None else None
     vllm = service.engine == "vllm"
-    asked = _whole(flags.get("max_model_len" if vllm else "ctx_size"))
-    sequences = _whole(flags.get("max_num_seqs" if vllm else "parallel"))
+    asked = whole(flags.get("max_model_len" if vllm else "ctx_size"))
+    sequences = whole(flags.get("max_num_seqs" if vllm else "parallel"))
     context = asked or most
-    shared = not vllm and sequences is None
-    if asked and sequences and not vllm:
-        context = max(asked // sequences, 1)
-    cache_type = str(flags.get("kv_cache_dtype", "auto"))
+    shared = not vllm and (sequences is None or flags.get("kv_unified") is True)
+    if context and sequences and not vllm and not shared:
+        context = max(context // sequences, 1)  # llama-server divides the context that it is given, or its model's
     key_type = str(flags.get("cache_type_k", "f16"))
     value_type = str(flags.get("cache_type_v", "f16"))
-    fixed = _number(flags.get("kv_cache_memory_bytes"))
+    release = release_of(service, machine)
+    batched, users = defaults.batch(service, machine)
     return Ask(
         service=service,
         machine=machine,
         repository=None if model is None else model.repository,
         known=known,
-        release=release_of(service, machine),
+        release=release,
         backend=_backend(service.engine, accelerator, flags),
         context=context,
         context_asked=asked is not None,
-        sequences=sequences or (_SEQUENCES if vllm else _SLOTS),
+        sequences=sequences or (users if vllm else defaults.SLOTS),
         sequences_asked=sequences is not None,
         shared_context=shared,
-        ubatch=_whole(flags.get("ubatch_size")) or llama_cache.DEFAULT_UBATCH,
-        batched_tokens=_whole(flags.get("max_num_batched_tokens")) or vllm_cache.DEFAULT_BATCHED_TOKENS,
+        ubatch=min(
+            whole(flags.get("ubatch_size")) or llama_cache.DEFAULT_UBATCH,
+            whole(flags.get("batch_size")) or llama_cache.DEFAULT_BATCH,
+        ),
+        batched_tokens=whole(flags.get("max_num_batched_tokens")) or batched,
         key_type=key_type,
         value_type=value_type,
-        element_bytes=vllm_cache.cache_element_bytes(cache_type) if vllm else llama_cache.CACHE_TYPES.get(key_type),
-        share=_number(flags.get("gpu_memory_utilization", _UTILISATION)) if vllm else None,
-        cache_bytes=fixed if vllm else None,
-        parallel=_whole(flags.get("tensor_parallel_size")) or 1,
+        element_bytes=defaults.vllm_element(flags) if vllm else llama_cache.CACHE_TYPES.get(key_type),
+        share=defaults.share(flags, release) if vllm else None,
+        cache_bytes=number(flags.get("kv_cache_memory_bytes")) if vllm else None,
+        parallel=whole(flags.get("tensor_parallel_size")) or 1,
         mmap=bool(flags.get("mmap", True)),
         eager=flags.get("enforce_eager") if vllm else None,
-        stretched=any(name in flags for name in _STRETCHING),
+        stretched=defaults.stretched(service, flags),
+        loading=defaults.loading(service.engine, flags, known),
+        adding=defaults.adding(service.engine, flags),
     )
 
 
@@ -189,35 +217,3 @@ def _backend(engine: str, accelerator: str, flags: Mapping[str, Any]) -> str:
     if engine == "llamacpp" and accelerator != "cpu":
         return str(flags.get("backend") or ("vulkan" if accelerator == "rocm" else accelerator))
     return accelerator
-
-
-def _flags(service: Service) -> dict[str, Any]:
-    """Return the flags of a service by their field names: fields, and arguments where they name one."""
-    flags = dict(service.flags)
-    arguments = service.extra_args
-    for index, argument in enumerate(arguments):
-        flag = flag_of_argument(argument, service.engine)
-        if flag is None:
-            continue
-        field = flag.removeprefix("--").replace("-", "_")
-        _, equals, value = argument.partition("=")
-        following = arguments[index + 1] if index + 1 < len(arguments) else ""
-        if equals:
-            flags.setdefault(field, value)
-        elif following and flag_of_argument(following, service.engine) is None:
-            flags.setdefault(field, following)
-        elif flag == flag_of_field(field):
-            flags.setdefault(field, not argument.startswith("--no-"))
-    return flags
-
-
-def _number(value: Any) -> float | None:  # noqa: ANN401 - a field's value or an argument's text
-    try:
-        return None if value is None or isinstance(value, bool) else float(value)
-    except ValueError:
-        return None
-
-
-def _whole(value: Any) -> int | None:  # noqa: ANN401
-    number = _number(value)
-    return int(number) if number is not None and number >= 1 else None

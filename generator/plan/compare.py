@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from generator.catalog import models
 from generator.plan.ask import KINDS, Known, ask, available_bytes, known_model
 from generator.plan.service import plan_service
+from generator.plan.weights import weight_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,10 +62,11 @@ def _options(service: Service, machine: Machine, model: Model, given: Known | No
         backends = _BACKENDS[accelerator] if engine == "llamacpp" else (accelerator,)
         for backend in backends:
             for context in contexts:
+                mine = _own(now.known) == (engine, name) and repository in {None, model.repository}
                 changed, other = _variant(service, model, (engine, backend, name, repository, context))
-                known = None
-                if given is not None:
-                    known = replace(known_model(other, engine, given), weights=None) if repository is None else given
+                known = given if mine else _in_format(other, engine, given) if repository is None else None
+                if mine:
+                    other = replace(other, size_gib=model.size_gib)
                 asked = ask(changed, machine, other, known)
                 if asked.known.weights is None:
                     continue
@@ -75,9 +77,26 @@ def _options(service: Service, machine: Machine, model: Model, given: Known | No
                     name,
                     repository,
                     context,
-                    asked=same and repository == model.repository,
-                    plan=plan_service(asked, 1, with_measured=False),
+                    asked=same and mine,
+                    plan=plan_service(asked, 1, brief=True),
                 )
+
+
+def _own(known: Known) -> tuple[str, str] | None:
+    """Return the engine that loads a model as it is, and its format by the name that a spec gives it."""
+    if known.stored is None:
+        return None
+    kind = known.stored.kind
+    engine = next(engine for engine, loads in KINDS.items() if loads == kind)
+    return engine, known.stored.name.removesuffix(f"-{kind}")
+
+
+def _in_format(model: Model, engine: str, given: Known | None) -> Known | None:
+    """Return a model that was read from files as it would be in another format."""
+    if given is None or given.shape is None:
+        return None
+    known = known_model(model, engine, given)
+    return replace(known, weights=weight_bytes(given.shape, known.stored, None))
 
 
 def _stored(model: Model, known: Known) -> Iterator[tuple[str, str, str | None]]:
@@ -89,6 +108,10 @@ def _stored(model: Model, known: Known) -> Iterator[tuple[str, str, str | None]]
             engine = "llamacpp" if "gguf" in entry.name.lower() else "vllm"
             seen.add((engine, entry.format))
             yield engine, entry.format, entry.name
+    own = _own(known)
+    if own is not None and own not in seen:
+        seen.add(own)
+        yield (*own, None)
     native = known.shape.native_format if known.shape is not None else None
     # A model that was trained in MXFP4 gains nothing from other small formats.
     gguf = ("mxfp4",) if native == "mxfp4" else _GGUF

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from generator.plan import instead
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from generator.spec.rules.finding import Context
 
 _GIB = 1024**3
+_MOST_SHARE = 99  # hundredths: vLLM finds less than all of the memory free when it starts
 _Path = tuple[str | int, ...]
 
 
@@ -40,11 +42,11 @@ def check(context: Context, given: Mapping[str, Known] | None = None) -> Iterato
         if available is None:
             continue
         services = context.placement.services_on[machine.name]
-        planned = plan_machine(deployment, machine, services, given, with_measured=False)
+        planned = plan_machine(deployment, machine, services, given, brief=True)
         fitting = []
         for asked, plan in planned:
             model = deployment.models.get(asked.service.model or "")
-            found = list(_alone(asked, model, available))
+            found = list(_alone(asked, model))
             if not found:
                 fitting.append((asked, plan))
                 found = list(_accepted(asked, plan))
@@ -52,100 +54,121 @@ def check(context: Context, given: Mapping[str, Known] | None = None) -> Iterato
                 if (finding.path, finding.what) not in told:
                     told.add((finding.path, finding.what))
                     yield finding
-        yield from _together(machine.name, fitting, available)
+        yield from _together(fitting, available)
         yield from _disk(planned)
 
 
-def _field(asked: Ask, name: str) -> _Path:
-    """Return where a service sets a flag: its field, the argument that names it, or the service."""
+def _finding(asked: Ask, name: str, what: str, hint: str) -> Finding:
+    """Return a finding where a service sets a flag: at its field, the argument that names it, or the service."""
     here: _Path = ("services", asked.service.name)
     if name in asked.service.flags:
-        return (*here, asked.engine, name)
+        return Finding((*here, asked.engine, name), what, hint)
     flag = "--" + name.replace("_", "-")
-    for index, argument in enumerate(asked.service.extra_args):
+    for index, argument in reversed(list(enumerate(asked.service.extra_args))):
         if flag_of_argument(argument, asked.engine) == flag:
-            return (*here, "extra_args", index)
-    return here
+            return Finding((*here, "extra_args", index), what, hint)
+    return Finding(here, what, hint, key=True)
 
 
-def _alone(asked: Ask, model: Model | None, available: float) -> Iterator[Finding]:
-    too_long = _too_long(asked)
-    if too_long is not None:
-        yield too_long
+def _alone(asked: Ask, model: Model | None) -> Iterator[Finding]:
+    if asked.too_long:
+        yield _too_long(asked)
+        return
+    available = asked.available
+    if model is None or available is None:
         return
     taken = memory(asked, available)
-    bounds = limits(asked, available)
-    if model is None or feasible(asked, taken, bounds) is not False:
+    if feasible(asked, taken) is not False:
         return
     weights = next(part for part in taken.parts if part.name == "weights")
-    name, has = asked.machine.name, available / _GIB
+    has = f"{asked.memory_name} has {available / _GIB:.1f} GiB"
     if weights.low > available:
-        smaller = list(instead.smaller_models(asked, model, available))
         yield Finding(
             ("services", asked.service.name, "model"),
-            f"{model.repository} has {weights.bytes / _GIB:.1f} GiB of weights, and {name}'s GPU has {has:.1f} GiB",
-            f"serve {', or '.join(smaller)}" if smaller else "choose a smaller model or a smaller quantisation",
+            f"{model.repository} has {weights.bytes / _GIB:.1f} GiB of weights, and {has}",
+            _smaller_model(asked, model, available),
         )
     elif asked.engine == "vllm":
-        yield from _share(asked, taken, weights.low, available)
+        yield from _share(asked, taken, model, available)
     else:
         need = " + ".join(f"{part.name} {part.bytes / _GIB:.1f}" for part in taken.parts)
+        bounds = limits(asked, available)
         hints = [] if bounds is None else list(instead.smaller_sizes(asked, bounds))
-        yield Finding(
-            _field(asked, "ctx_size"),
-            f"{need} = {(taken.claim or weights.bytes) / _GIB:.1f} GiB, and {name}'s GPU has {has:.1f} GiB",
-            ", or ".join(hints) or "choose a smaller quantisation",
+        yield _finding(
+            asked,
+            "ctx_size",
+            f"{need} = {(taken.claim or weights.bytes) / _GIB:.1f} GiB, and {has}",
+            ", or ".join(hints) or _smaller_model(asked, model, available),
         )
 
 
-def _too_long(asked: Ask) -> Finding | None:
-    most = asked.known.shape.max_context if asked.known.shape is not None else None
-    if most is None or asked.context is None or asked.stretched or asked.context <= most:
-        return None
+def _smaller_model(asked: Ask, model: Model, available: float) -> str:
+    smaller = list(instead.smaller_models(asked, model, available))
+    return f"serve {', or '.join(smaller)}" if smaller else "choose a smaller model or a smaller quantisation"
+
+
+def _too_long(asked: Ask) -> Finding:
+    most = (asked.known.shape.max_context if asked.known.shape is not None else None) or 0
     name = "max_model_len" if asked.engine == "vllm" else "ctx_size"
     split = asked.engine != "vllm" and not asked.shared_context
-    return Finding(
-        _field(asked, name),
+    return _finding(
+        asked,
+        name,
         f"{asked.context} tokens are more than the {most} that the model knows",
         f"set {name} to {most * asked.sequences if split else most} at most",
     )
 
 
-def _share(asked: Ask, taken: Memory, weights: float, available: float) -> Iterator[Finding]:
-    """Yield why vLLM would not start: its share, or its cache."""
-    name, share = asked.machine.name, (asked.share or 0.0) * available
+def _share(asked: Ask, taken: Memory, model: Model, available: float) -> Iterator[Finding]:
+    """Yield why vLLM would not start: its share, its cache's fixed size, or one sequence that is too long."""
+    weights = next(part.low for part in taken.parts if part.name == "weights")
     rest = sum(part.low for part in taken.parts if part.name not in {"weights", "KV cache"})
-    if asked.cache_bytes is not None and (taken.claim or 0.0) > available:
-        yield Finding(
-            _field(asked, "kv_cache_memory_bytes"),
-            f"weights, cache and what vLLM takes beside are {(taken.claim or 0.0) / _GIB:.1f} GiB, and {name}'s GPU "
-            f"has {available / _GIB:.1f} GiB",
-            f"set it to {max(int(asked.cache_bytes - ((taken.claim or 0.0) - available)), 0)} at most",
+    share, fixed, one = (asked.share or 0.0) * available, asked.cache_bytes, sequence_bytes(asked)
+    all_of_it = f"{asked.memory_name} has {available / _GIB:.1f} GiB"
+    larger = _larger_share(weights + rest + one, available)
+    if fixed is not None:
+        whole = max(taken.claim or 0.0, weights + rest + fixed)
+        most = int(fixed - (whole - available))
+        if whole > available:
+            yield _finding(
+                asked,
+                "kv_cache_memory_bytes",
+                f"weights, cache and what vLLM takes beside are {whole / _GIB:.1f} GiB, and {all_of_it}",
+                f"set it to {most} at most" if most >= max(one, 1) else _smaller_model(asked, model, available),
+            )
+            return
+        larger = [f"set kv_cache_memory_bytes to {math.ceil(one)} or more"] if one <= most else []
+    elif share > available:
+        yield _finding(
+            asked,
+            "gpu_memory_utilization",
+            f"{asked.share:g} is more than all of {asked.memory_name}",
+            ", or ".join(larger) or "set it to 1 at most",
         )
         return
-    if asked.cache_bytes is None and share < weights + rest:
-        yield Finding(
-            _field(asked, "gpu_memory_utilization"),
-            f"{share / _GIB:.1f} GiB of {name}'s {available / _GIB:.1f} GiB are less than the weights, "
+    elif share < weights + rest:
+        yield _finding(
+            asked,
+            "gpu_memory_utilization",
+            f"{share / _GIB:.1f} GiB of {asked.machine.name}'s {available / _GIB:.1f} GiB are less than the weights, "
             f"{weights / _GIB:.1f} GiB, and at least {rest / _GIB:.1f} GiB beside them",
-            _larger_share(weights + rest + sequence_bytes(asked), available),
+            ", or ".join(larger) or _smaller_model(asked, model, available),
         )
         return
-    left = asked.cache_bytes if asked.cache_bytes is not None else share - weights - rest
-    hints = list(instead.smaller_sizes(asked, limits_within(asked, left)))
-    if asked.cache_bytes is None:
-        hints.append(_larger_share(weights + rest + sequence_bytes(asked), available))
-    yield Finding(
-        _field(asked, "max_model_len"),
-        f"one sequence of {asked.context} tokens takes {sequence_bytes(asked) / _GIB:.2f} GiB of cache, and at most "
+    left = fixed if fixed is not None else share - weights - rest
+    hints = [*instead.smaller_sizes(asked, limits_within(asked, left)), *larger]
+    yield _finding(
+        asked,
+        "max_model_len",
+        f"one sequence of {asked.context} tokens takes {one / _GIB:.2f} GiB of cache, and at most "
         f"{left / _GIB:.2f} GiB are left for it",
-        ", or ".join(hints),
+        ", or ".join(hints) or _smaller_model(asked, model, available),
     )
 
 
-def _larger_share(needed: float, available: float) -> str:
-    share = needed / available
-    return f"set gpu_memory_utilization above {share:.2f}" if share < 1 else "choose a smaller model"
+def _larger_share(needed: float, available: float) -> list[str]:
+    hundredths = math.ceil(needed / available * 100)
+    return [f"set gpu_memory_utilization to {hundredths / 100:.2f} or more"] if hundredths <= _MOST_SHARE else []
 
 
 def _accepted(asked: Ask, plan: ServicePlan) -> Iterator[Finding]:
@@ -156,9 +179,9 @@ def _accepted(asked: Ask, plan: ServicePlan) -> Iterator[Finding]:
     if SLOW in missing:
         reasons.append(_why_slow(asked, plan))
     if UNPROVEN in missing:
-        known = asked.known.why or next(iter(plan.unknown), "")
+        known = plan.memory.claim is not None and plan.speed is not None and plan.speed.decode is not None
         changed = "the speed of this release's kernels was never published"
-        reasons.append("unproven: " + (changed if asked.known.weights and plan.speed and plan.speed.decode else known))
+        reasons.append("unproven: " + (changed if known else asked.known.why or next(iter(plan.unknown), "")))
     if reasons:
         accepted = ", ".join(f'"{need}"' for need in plan.needs)
         yield Finding(
@@ -181,7 +204,7 @@ def _why_slow(asked: Ask, plan: ServicePlan) -> str:
     )
 
 
-def _together(machine: str, planned: list[Planned], available: float) -> Iterator[Finding]:
+def _together(planned: list[Planned], available: float) -> Iterator[Finding]:
     worst = most_together(planned)
     total = claimed(worst)
     # A share of 0.5 twice is all of it; the last bit of a float must not decide.
@@ -190,8 +213,8 @@ def _together(machine: str, planned: list[Planned], available: float) -> Iterato
         first, last = worst[0][0].service, worst[-1][0].service
         yield Finding(
             ("services", last.name),
-            f"{machine}'s GPU has {available / _GIB:.1f} GiB, and its services take {parts} = {total / _GIB:.1f} GiB "
-            "at once",
+            f"{worst[0][0].memory_name} has {available / _GIB:.1f} GiB, and its services take {parts} = "
+            f"{total / _GIB:.1f} GiB at once",
             f'lower what they take, or let them take turns with conflicts = ["{first.name}"]',
             key=True,
         )

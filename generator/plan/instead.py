@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 _GIB = 1024**3
 _MOST = 4
+_USEFUL = 2048  # tokens: nobody is helped by a smaller context than that, unless it is what they ask for
 
 
 def smaller_models(asked: Ask, model: Model, available: float) -> Iterator[str]:
     """Yield repositories that hold the same model smaller, or a smaller one, and fit; with size and other engine."""
     repository = asked.known.repository
     named = repository.instead if repository is not None else ()
-    shape = repository.shape if repository is not None else model.repository
+    shape = model.shape or (repository.shape if repository is not None else model.repository)
     same = [name for name, entry in models.repositories().items() if entry.shape == shape and name != model.repository]
     count = 0
     for name in dict.fromkeys((*named, *same)):
@@ -33,7 +34,7 @@ def smaller_models(asked: Ask, model: Model, available: float) -> Iterator[str]:
         changed = replace(model, repository=name, quantisation=None, size_gib=None, shape=None, format=KINDS[engine])
         service = replace(asked.service, engine=engine, flags=_common(asked, engine), extra_args=())
         other = ask(service, asked.machine, changed)
-        if feasible(other, parts.memory(other, available), parts.limits(other, available)):
+        if feasible(other, parts.memory(other, available)):
             size = models.repositories()[name].weight_bytes / _GIB
             with_engine = "" if engine == asked.engine else f" with {engine}"
             yield f"{name}{with_engine} ({size:.1f} GiB)"
@@ -46,11 +47,11 @@ def smaller_sizes(asked: Ask, bounds: Limits) -> Iterator[str]:
     """Yield the largest context, and the largest number of sequences, that would fit."""
     vllm = asked.engine == "vllm"
     context, count = bounds.largest_context, bounds.largest_concurrency
-    if context:
+    if context and context >= min(bounds.context, _USEFUL):
         total = context if vllm or asked.shared_context else context * asked.sequences
         yield f"set {'max_model_len' if vllm else 'ctx_size'} to {total} at most"
     if count and not vllm and count < asked.sequences:
-        yield f"set parallel to {count} at most"
+        yield f"set parallel to {count} and ctx_size to {bounds.context * count} at most"
 
 
 def _engine(repository: str) -> str:

@@ -25,24 +25,42 @@ CACHE_TYPES = {
     "iq4_nl": 18 / 32,
 }
 _PADDING = 256  # cells are allocated in multiples of it
-DEFAULT_UBATCH = 512
+DEFAULT_BATCH, DEFAULT_UBATCH = 2048, 512
 _GRAPH_BYTES = 8 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What a llama-server was started with: ``context`` tokens for all ``sequences`` together, types of its cache."""
+    """What a llama-server was started with: ``context`` tokens for all ``sequences`` together, types of its cache.
+
+    ``unified`` means that the sequences share one stream of cells; else each has its own, of an equal part of the
+    context (llama.cpp, llama-context.cpp and llama-kv-cache-iswa.cpp at b10964, 2026-09).
+    """
 
     context: int
     sequences: int = 1
     ubatch: int = DEFAULT_UBATCH
     key_type: str = "f16"
     value_type: str = "f16"
+    unified: bool = False
+
+    @property
+    def batch(self) -> int:
+        """Tokens of one micro-batch: never more than there is context for."""
+        return min(self.ubatch, self.context)
+
+    @property
+    def streams(self) -> int:
+        """How many parts the cache has."""
+        return 1 if self.unified else self.sequences
 
     def cells(self, window: int | None) -> int:
         """Return the cells of one layer: one for each token of context, or what a window needs of them."""
-        whole = _padded(self.context)
-        return whole if window is None else min(whole, _padded(self.sequences * window + self.ubatch))
+        whole = _padded(_padded(self.context) // self.streams)
+        if window is not None:
+            sharing = self.sequences if self.unified else 1
+            whole = _padded(min(whole, sharing * window + self.batch))
+        return whole * self.streams
 
 
 def kv_bytes(layers: AttentionLayers, server: Server) -> float:
@@ -65,11 +83,11 @@ def state_bytes(shape: Shape, server: Server) -> float:
 def compute_bytes(shape: Shape, server: Server) -> float:
     """Return an estimate of the compute buffers, the host's among them, in bytes; from above.
 
-    The logits of one micro-batch, and its attention mask twice: on the GPU, and on the host for one sequence.
+    The logits of one micro-batch, and its attention mask twice: on the GPU, and on the host for one stream.
     """
-    logits = 4.0 * shape.vocabulary * server.ubatch
-    mask = 4.0 * server.ubatch * server.context
-    return logits + mask + mask / server.sequences + 2 * _GRAPH_BYTES
+    logits = 4.0 * shape.vocabulary * server.batch
+    mask = 4.0 * server.batch * server.context
+    return logits + mask + mask / server.streams + 2 * _GRAPH_BYTES
 
 
 def _padded(cells: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from generator.catalog import curves
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from generator.plan.ask import Ask
     from generator.shapes.shape import Shape
+
+    _Fits = Callable[[Ask], bool]
 
 WEIGHTS, CACHE, STATE, COMPUTE, REST = (
     "weights",
@@ -31,17 +34,22 @@ _MANY = 1 << 16
 
 def memory(asked: Ask, available: float) -> Memory:
     """Return the memory of a service. ``available`` is what the GPU may use, in bytes."""
-    if asked.engine == "vllm":
-        return _vllm(asked, available)
-    return _llama(asked, available)
+    parts = _vllm(asked, available) if asked.engine == "vllm" else _llama(asked, available)
+    if not asked.loading:
+        return parts
+    # Where it is not known what is loaded onto this GPU, nothing is known that follows from it; vLLM's share is.
+    shared = asked.engine == "vllm" and asked.cache_bytes is None
+    return replace(parts, claim=parts.claim if shared else None, cache_available=None)
 
 
 def limits(asked: Ask, available: float) -> Limits | None:
     """Return the asked context and concurrency beside the largest that fit; None where the model is not known."""
     if asked.known.shape is None or asked.known.weights is None or asked.context is None:
         return None
+    if asked.loading:
+        return _limits(asked, None)
     if asked.engine != "vllm":
-        return _limits(asked, _llama_fits(asked, available))
+        return _limits(asked, _llama_fits(available))
     left = _vllm(asked, available).cache_available
     return _limits(asked, None) if left is None else limits_within(asked, left)
 
@@ -52,20 +60,28 @@ def limits_within(asked: Ask, cache: float) -> Limits:
     if shape is None or asked.element_bytes is None:
         return _limits(asked, None)
     division = _division(asked, shape)
-    return _limits(asked, lambda context, count: division.concurrency(cache, context, asked.batched_tokens) >= count)
+
+    def fits(changed: Ask) -> bool:
+        return division.concurrency(cache, changed.context or 1, changed.batched_tokens) >= changed.sequences
+
+    return _limits(asked, fits)
 
 
-def _limits(asked: Ask, fits: Callable[[int, int], bool] | None) -> Limits:
+def _limits(asked: Ask, fits: _Fits | None) -> Limits:
     most = (asked.known.shape.max_context if asked.known.shape is not None else None) or _LARGEST
     sequences = 1 if asked.engine == "vllm" else asked.sequences
     context = asked.context or 1
-    return Limits(
-        context=context,
-        concurrency=asked.sequences,
-        largest_context=None if fits is None else _largest(lambda size: fits(size, sequences), most),
-        largest_concurrency=None if fits is None else _largest(lambda count: fits(context, count), _MANY),
-        shared=asked.shared_context and asked.sequences > 1,
+    shared = asked.shared_context
+    together = shared and asked.sequences > 1
+    if fits is None:
+        return Limits(context, asked.sequences, None, None, together)
+    largest = _largest(
+        lambda size: fits(asked.with_size(size, sequences, shared=shared)), _LARGEST if asked.stretched else most
     )
+    count = _largest(lambda count: fits(asked.with_size(context, count)), _MANY)
+    if shared and count < asked.sequences and fits(asked):
+        count = asked.sequences  # they share one context, and need not have one each
+    return Limits(context, asked.sequences, largest, count, together)
 
 
 def one_sequence_fits(asked: Ask, parts: Memory) -> bool | None:
@@ -83,10 +99,8 @@ def sequence_bytes(asked: Ask) -> float:
     return _division(asked, asked.known.shape).sequence_bytes(asked.context, asked.batched_tokens)
 
 
-def _llama_fits(asked: Ask, available: float) -> Callable[[int, int], bool]:
-    def fits(context: int, sequences: int) -> bool:
-        # More sequences than asked for are to have the whole context each, whoever shares one now.
-        changed = asked.with_size(context, sequences, shared=asked.shared_context and sequences == asked.sequences)
+def _llama_fits(available: float) -> _Fits:
+    def fits(changed: Ask) -> bool:
         claim = _llama(changed, available).claim
         return claim is not None and claim <= available
 
@@ -118,7 +132,12 @@ def _llama(asked: Ask, available: float) -> Memory:
     known = weights is not None and shape is not None and asked.server_context is not None
     if shape is not None and asked.server_context is not None:
         server = llama_cache.Server(
-            asked.server_context, asked.sequences, asked.ubatch, asked.key_type, asked.value_type
+            asked.server_context,
+            asked.sequences,
+            asked.ubatch,
+            asked.key_type,
+            asked.value_type,
+            unified=asked.shared_context,
         )
         if {asked.key_type, asked.value_type} <= llama_cache.CACHE_TYPES.keys():
             parts.append(_exact(CACHE, llama_cache.cache_bytes(shape, server)))
@@ -136,7 +155,7 @@ def _vllm(asked: Ask, available: float) -> Memory:
     weights = _weights(asked)
     parts = [] if weights is None else [weights]
     unified = asked.machine.hardware is not None and asked.machine.hardware.unified
-    rest = curves.overhead("vllm", asked.backend, unified=unified)
+    rest = curves.overhead("vllm", asked.backend, unified=unified and asked.backend != "cpu")
     if rest is not None:
         parts.append(Part(REST, rest.median, rest.low, rest.high))
     if asked.cache_bytes is not None:

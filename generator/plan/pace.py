@@ -76,6 +76,8 @@ def _curve(asked: Ask, suffix: str = "") -> Curve | None:
     target = asked.machine.hardware.target if asked.machine.hardware is not None else None
     if driver in _FITTED and target not in _FITTED[driver]:
         return None
+    if asked.loading or asked.parallel > 1:  # nothing was measured of either
+        return None
     return curves.curve(f"{asked.engine}.{driver}{suffix}")
 
 

@@ -29,14 +29,12 @@ def make_plan(
     placement: Placement,
     given: Mapping[str, Known] | None = None,
     *,
-    with_measured: bool = True,
+    brief: bool = False,
 ) -> Plan:
     """Return the plan of a deployment. ``given`` is what was read of models' files, by the model's name in the spec."""
     machines = []
     for machine in deployment.machines.values():
-        planned = plan_machine(
-            deployment, machine, placement.services_on[machine.name], given, with_measured=with_measured
-        )
+        planned = plan_machine(deployment, machine, placement.services_on[machine.name], given, brief=brief)
         machines.append(_machine_plan(machine, planned))
     return Plan(tuple(machines))
 
@@ -47,21 +45,25 @@ def plan_machine(
     services: tuple[Service, ...],
     given: Mapping[str, Known] | None,
     *,
-    with_measured: bool,
+    brief: bool = False,
 ) -> list[Planned]:
     """Return each service of a machine with what it asks and its plan."""
-    sharing = sum(service.gpu for service in services)
-    planned = []
+    asks = []
     for service in services:
         name = service.model or ""
-        asked = ask(service, machine, deployment.models.get(name), (given or {}).get(name))
-        planned.append((asked, plan_service(asked, sharing if service.gpu else 1, with_measured=with_measured)))
-    return planned
+        asks.append(ask(service, machine, deployment.models.get(name), (given or {}).get(name)))
+    return [(asked, plan_service(asked, _together(asked, asks), brief=brief)) for asked in asks]
+
+
+def _together(asked: Ask, asks: list[Ask]) -> int:
+    """Return how many services may be in the memory of this one at the same time, itself included."""
+    others = (other for other in asks if other is not asked and other.on_gpu == asked.on_gpu)
+    return 1 + sum(not take_turns(asked.service, other.service) for other in others)
 
 
 def most_together(planned: list[Planned]) -> list[Planned]:
     """Return the services that can run at the same time and take the most together, but for those of unknown size."""
-    known = [entry for entry in planned if entry[1].memory.claim is not None and entry[0].service.gpu]
+    known = [entry for entry in planned if entry[1].memory.claim is not None and entry[0].on_gpu]
     if len(known) > _EXACT:
         return known
     best: list[Planned] = []

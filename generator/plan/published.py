@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from generator.catalog import measured, models
@@ -11,8 +12,9 @@ if TYPE_CHECKING:
     from generator.plan.ask import Ask
 
 _ENGINES = {"vllm": "vLLM", "llamacpp": "llama.cpp", "ollama": "Ollama"}
-_DRIVERS = {"vulkan": ("Vulkan", "RADV"), "rocm": ("ROCm", ""), "cuda": ("CUDA", "")}
-_MOST = 8
+_BACKENDS = {"vulkan": "Vulkan", "rocm": "ROCm", "cuda": "CUDA", "metal": "Metal"}
+_KINDS = ("decode", "throughput", "prefill")
+_MOST = {"decode": 5, "deep": 3, "batch": 3, "prompt": 3}
 
 
 def published(asked: Ask) -> tuple[Measurement, ...]:
@@ -30,13 +32,13 @@ def published(asked: Ask) -> tuple[Measurement, ...]:
         engine = " ".join(filter(None, (row["engine"], row["engine_version"], row["backend"], row["driver_env"])))
         driver = "AMDVLK" if "AMDVLK" in row["driver_env"].upper() else ""
         key = (what, row["engine"], row["backend"], driver, row["quant"].upper())
-        if key in seen or row["kind"] == "decode-speculative":
+        if key in seen or row["kind"] not in _KINDS:
             continue
         seen.add(key)
         rank = (
             row["engine"] != _ENGINES.get(asked.engine),
-            row["kind"] == "prefill",
-            (row["backend"], row["driver_env"]) != _DRIVERS.get(asked.backend),
+            _KINDS.index(row["kind"]),
+            row["backend"] != _BACKENDS.get(asked.backend) or driver != "",
             int(row["context_depth"] or 0),
         )
         found.append(
@@ -54,7 +56,13 @@ def published(asked: Ask) -> tuple[Measurement, ...]:
                 ),
             )
         )
-    return tuple(entry for _, entry in sorted(found, key=lambda pair: pair[0])[:_MOST])
+    shown: Counter[str] = Counter()
+    chosen = []
+    for _, entry in sorted(found, key=lambda pair: pair[0]):
+        shown[entry.kind] += 1
+        if shown[entry.kind] <= _MOST[entry.kind]:
+            chosen.append(entry)
+    return tuple(chosen)
 
 
 def _kind(row: dict[str, str]) -> str:

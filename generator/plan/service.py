@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from generator.catalog import caveats
 from generator.catalog.load import version_key
-from generator.plan.ask import available_bytes
 from generator.plan.memory import limits, memory, one_sequence_fits
 from generator.plan.pace import pace, slow_experts
 from generator.plan.published import published
@@ -26,17 +25,20 @@ _OTHER_KERNELS = "0.22.0"
 _FULL = 0.97  # of the GPU's memory: above it, a plan of estimates is no promise
 
 
-def plan_service(asked: Ask, neighbours: int, *, with_measured: bool) -> ServicePlan:
-    """Return the plan of a service; ``neighbours`` are the services on its machine's GPU, itself included."""
+def plan_service(asked: Ask, neighbours: int, *, brief: bool = False) -> ServicePlan:
+    """Return the plan of a service; ``neighbours`` are the services on its machine's GPU, itself included.
+
+    A ``brief`` plan is what decides: without limits, caveats and published measurements.
+    """
     service, machine, repository = asked.service, asked.machine, asked.repository
-    available = available_bytes(machine)
+    available = asked.available
     taken = Memory(0.0, (), None, None) if available is None else memory(asked, available)
-    bounds = None if available is None else limits(asked, available)
+    bounds = None if brief or available is None else limits(asked, available)
     speed = pace(asked, asked.context or 0)
     unknown = tuple(_unknown(asked, taken, speed))
     needs = tuple(_needs(asked, taken, speed))
-    fits = feasible(asked, taken, bounds)
-    notes = (*_own(asked, taken, bounds), *_recorded(asked, neighbours))
+    fits = feasible(asked, taken)
+    notes = () if brief else (*_own(asked, taken, bounds), *_recorded(asked, neighbours))
     weights = asked.known.weights
     disk = machine.disk.read_mib_s
     return ServicePlan(
@@ -52,7 +54,7 @@ def plan_service(asked: Ask, neighbours: int, *, with_measured: bool) -> Service
         speed=speed,
         load=None if weights is None or disk is None else weights.total / (disk * _MIB),
         disk=None if weights is None else weights.total,
-        measured=published(asked) if with_measured else (),
+        measured=() if brief else published(asked),
         caveats=notes,
         needs=needs,
         accepted=service.accept,
@@ -61,27 +63,34 @@ def plan_service(asked: Ask, neighbours: int, *, with_measured: bool) -> Service
     )
 
 
-def feasible(asked: Ask, taken: Memory, bounds: Limits | None) -> bool | None:
+def feasible(asked: Ask, taken: Memory) -> bool | None:
     """Return whether a service fits alone; None where that is not known.
 
     vLLM must hold its weights and one sequence of the asked context in its share, by the most favourable of what was
-    seen beside them; what only may fail is a caveat.
+    seen beside them; what only may fail is a caveat. No service has more context than its model knows.
     """
     weights = next((part for part in taken.parts if part.name == "weights"), None)
-    if weights is None:
+    if asked.too_long:
+        return False
+    if weights is None or asked.loading:
         return None
     if asked.engine == "vllm":
-        share = taken.claim if asked.cache_bytes is not None else (asked.share or 0.0) * taken.available
-        if weights.low > (share or 0.0) or (taken.claim is not None and taken.claim > taken.available):
-            return False
-        cache = next((part for part in taken.parts if part.name == "KV cache"), None)
-        if cache is not None and bounds is not None:
-            best = Memory(taken.available, taken.parts, taken.claim, cache.high)
-            return one_sequence_fits(asked, best)
-        return None if bounds is None else False if cache is None else None
+        return _starts(asked, taken, weights.low)
     if taken.claim is None:
         return False if weights.bytes > taken.available else None
     return taken.claim <= taken.available
+
+
+def _starts(asked: Ask, taken: Memory, weights: float) -> bool | None:
+    """Return whether vLLM starts, with so many bytes of weights at least."""
+    fixed = asked.cache_bytes
+    share = taken.available if fixed is not None else (asked.share or 0.0) * taken.available
+    if weights + (fixed or 0.0) > share or max(share, taken.claim or 0.0) > taken.available:
+        return False
+    cache = next((part for part in taken.parts if part.name == "KV cache"), None)
+    if cache is None:
+        return None
+    return one_sequence_fits(asked, Memory(taken.available, taken.parts, taken.claim, cache.high))
 
 
 def _verdict(fits: bool | None, notes: tuple[Caveat, ...], needs: tuple[str, ...]) -> str:  # noqa: FBT001
@@ -110,8 +119,18 @@ def _needs(asked: Ask, taken: Memory, speed: Speed | None) -> Iterator[str]:
 def _unknown(asked: Ask, taken: Memory, speed: Speed | None) -> Iterator[str]:
     if asked.known.why:
         yield f"the model: {asked.known.why}"
+    elif asked.loading:
+        yield f"what this GPU holds: {asked.loading} changes what is loaded onto it, and no rule says by how much"
+    elif asked.available is None:
+        yield f"the memory of {asked.machine.name} beside its GPU's"
+    elif asked.context is None:
+        yield "the KV cache: no context is set, and the model's largest is not known"
+    elif taken.claim is None and asked.engine != "vllm":
+        yield f"the KV cache: no element of {asked.key_type} and {asked.value_type} has a size here"
     elif taken.claim is None:
         yield "what it takes beside weights and cache: nothing was measured of this engine on such a GPU"
+    elif asked.element_bytes is None:
+        yield "the KV cache: no element of its number format has a size here"
     if speed is None or speed.decode is None:
         yield "speed: no published measurement covers this engine and model on this hardware"
     elif speed.prefill is None:
@@ -120,6 +139,8 @@ def _unknown(asked: Ask, taken: Memory, speed: Speed | None) -> Iterator[str]:
 
 def _own(asked: Ask, taken: Memory, bounds: Limits | None) -> Iterator[Caveat]:
     """Yield caveats that follow from this plan's own numbers."""
+    for name in asked.adding:
+        yield Caveat(f"{name} loads something beside the model, which is not counted here", "this plan")
     if taken.claim is not None and asked.engine != "vllm" and taken.available * _FULL < taken.claim <= taken.available:
         yield Caveat("less than 3 % of the GPU's memory is left", "this plan")
     if asked.engine == "vllm" and one_sequence_fits(asked, taken) is False:
@@ -128,10 +149,14 @@ def _own(asked: Ask, taken: Memory, bounds: Limits | None) -> Iterator[Caveat]:
             "this plan",
         )
     if not asked.context_asked and asked.context is not None:
-        field = "max_model_len" if asked.engine == "vllm" else "ctx_size"
-        yield Caveat(
-            f"no {field} is set: the engine reserves the model's largest context, {asked.context} tokens", "this plan"
-        )
+        if asked.engine == "vllm":
+            text = f"no max_model_len is set: vLLM wants the model's largest context, {asked.context} tokens"
+        else:  # common_fit_params, on by default, 2026-09
+            text = (
+                f"no ctx_size is set: llama-server takes the model's own, {asked.context} tokens a slot, and quietly "
+                "less where it finds less memory free"
+            )
+        yield Caveat(text, "this plan")
     if bounds is not None and bounds.largest_concurrency is not None and asked.sequences_asked:
         most = bounds.largest_concurrency
         if asked.engine == "vllm" and 0 < most < bounds.concurrency:
@@ -142,15 +167,16 @@ def _own(asked: Ask, taken: Memory, bounds: Limits | None) -> Iterator[Caveat]:
 
 
 def _recorded(asked: Ask, neighbours: int) -> Iterator[Caveat]:
-    facts = _facts(asked, neighbours)
+    known = facts(asked, neighbours)
     for entry in caveats.caveats():
-        if entry.holds(facts):
+        if entry.holds(known):
             yield Caveat(entry.text, f"{entry.source}, {entry.date}")
 
 
-def _facts(asked: Ask, neighbours: int) -> dict[str, Any]:
+def facts(asked: Ask, neighbours: int) -> dict[str, Any]:
+    """Return the facts of a service that caveats ask for, by the names that their conditions use."""
     machine, hardware, known = asked.machine, asked.machine.hardware, asked.known
-    gpu = hardware is not None and asked.backend != "cpu"
+    gpu = hardware is not None and hardware.accelerator != "cpu" and asked.on_gpu
     return {
         "target": hardware.target if hardware is not None and gpu else None,
         "accelerator": hardware.accelerator if hardware is not None and gpu else "cpu",
@@ -168,6 +194,7 @@ def _facts(asked: Ask, neighbours: int) -> dict[str, Any]:
         "utilisation": asked.share if asked.cache_bytes is None else None,
         "eager": asked.eager,
         "mmap": asked.mmap,
+        "mixture": known.shape is not None and known.shape.mixture,
         "weights": None if known.weights is None else known.weights.total / _GIB,
         "services": neighbours,
     }

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _FEW = 4  # query heads a key head, below which kernels are less efficient
 _SIXTEEN_BIT = 15.5  # bits a parameter
+# Terms that are most of the time where they are not zero: a curve without them would promise too much.
+_NEEDED = ("dense", "experts", "slow_experts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ def seconds(terms: Mapping[str, float], curve: Curve) -> float:
 
 
 def estimate(terms: Mapping[str, float], curve: Curve) -> Estimate | None:
-    """Return tokens a second, None where the curve says nothing of these terms."""
+    """Return tokens a second, None where the curve says nothing of these terms: it has seen no experts, say."""
+    if any(terms.get(name) and name not in curve.coefficients for name in _NEEDED):
+        return None
     time = seconds(terms, curve)
     if time <= 0:
         return None

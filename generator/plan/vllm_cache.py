@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 BLOCK_TOKENS = 16
 _STATE_BYTES = 4  # of a state that the configuration wants in 32 bit
-DEFAULT_BATCHED_TOKENS = 2048
+# Groups have the size of the smallest type, unless the largest is not much larger (vLLM, kv_cache_utils.py, 2026-09).
+_NOT_MUCH_LARGER = 1.25
 _CACHE_BYTES = {"auto": 2, "bfloat16": 2, "float16": 2, "fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1, "fp8_inc": 1}
 
 
@@ -65,24 +66,26 @@ class Layout:
 
 def layout(shape: Shape, element_bytes: int, parallel: int = 1) -> Layout:
     """Return how vLLM divides the cache of a model; ``parallel`` GPUs share its heads (tensor parallel)."""
-    rows = {
-        group: max(group.kv_heads // parallel, 1) * (group.key_dim + group.value_dim) * element_bytes
+    rows = [
+        (group, max(group.kv_heads // parallel, 1) * (group.key_dim + group.value_dim) * element_bytes)
         for group in shape.attention
-    }
+    ]
     states = [
         (group, (group.state * (_STATE_BYTES if group.state_float32 else 2) + group.convolution * 2) / parallel)
         for group in shape.recurrent
     ]
-    page = float(max((row * BLOCK_TOKENS for row in rows.values()), default=0))
+    page = float(max((row * BLOCK_TOKENS for _, row in rows), default=0))
     state = max((size for _, size in states), default=0.0)
     if rows and state > page:
         # The state's page is the larger: the attention block is raised to hold it, in whole sixteens.
-        row = max(rows.values())
+        row = max(row for _, row in rows)
         page = float(math.ceil(state / row / BLOCK_TOKENS) * BLOCK_TOKENS * row)
     page = max(page, state)
-    kinds = [_Kind(group.layers, int(page // row), group.window) for group, row in rows.items()]
+    kinds = [_Kind(group.layers, int(page // row), group.window) for group, row in rows]
     kinds += [_Kind(group.layers, 0, None) for group, _ in states]
-    size = min(kind.layers for kind in kinds)
+    size, most = min(kind.layers for kind in kinds), max(kind.layers for kind in kinds)
+    if most < size * _NOT_MUCH_LARGER:
+        size = most
     return Layout(page * size, tuple((kind, -(-kind.layers // size)) for kind in kinds))
 
 

@@ -55,7 +55,7 @@ def weight_bytes(shape: Shape, stored: Format | None, file_bytes: float | None) 
         active = experts * counts.active / counts.experts if counts.experts else 0.0
         return WeightBytes(dense + experts + rest, dense, experts, active, measured=False)
     total = float(file_bytes or 0)
-    text = total - shape.extra_parameters * 2.0
+    text = total - min(shape.extra_parameters * 2.0, total / 2)  # whatever the size, most of it is the text model
     if not shape.mixture:
         dense = text * counts.dense / counts.total
         return WeightBytes(total, dense, 0.0, 0.0, measured=True)

@@ -55,12 +55,19 @@ class Machine:
 
     @property
     def gpu_memory_mib(self) -> int | None:
-        """MiB that the GPU can use: the GTT limit of a unified memory, half of it where none is set, else its own."""
-        if self.hardware is None or self.hardware.accelerator == "cpu":
+        """MiB that the GPU can use: the GTT limit of a unified memory, half of it where none is set, else its own.
+
+        Of a unified memory it can use what the system sees: the firmware's part is nobody's.
+        """
+        hardware = self.hardware
+        if hardware is None or hardware.accelerator == "cpu":
             return None
-        if not self.hardware.unified or self.hardware.accelerator != "rocm":
-            return self.hardware.memory_mib
-        return self.gtt_mib if self.gtt_mib is not None else self.hardware.memory_mib // 2
+        if not hardware.unified:
+            return hardware.memory_mib
+        seen = hardware.visible_mib or hardware.memory_mib
+        if hardware.accelerator != "rocm":
+            return seen
+        return self.gtt_mib if self.gtt_mib is not None else seen // 2
 
 
 @dataclass(frozen=True, slots=True)
