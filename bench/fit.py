@@ -178,6 +178,7 @@ def table(fit: Fit) -> list[str]:
         f"high = {max(high, 1.0):.4f}",
         f"error = {np.mean(np.abs(1 / ratios - 1)):.4f}",
         f"rows = {len(found_rows)}",
+        f"smallest = {min(run.weights.read for run in runs() if fit.wanted(run)):.0f}",
         f"models = {groups}",
         f'source = "measurements/speed.csv, {dates[0]} to {dates[-1]}"',
         f'date = "{dates[-1]}"',

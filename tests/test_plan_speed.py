@@ -28,7 +28,7 @@ def stored(shape: Shape = DENSE, bandwidth: float = 1e9) -> Stored:
 
 
 def curve(**coefficients: float) -> Curve:
-    return Curve("c", coefficients, 0.8, 1.25, 0.1, 10, 5, "s", "d")
+    return Curve("c", coefficients, 0.8, 1.25, 0.1, 10, 5, 1e6, "s", "d")
 
 
 def test_bytes_become_seconds_at_the_nominal_bandwidth() -> None:

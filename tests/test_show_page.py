@@ -146,8 +146,8 @@ def test_speed_is_drawn_in_proportion_estimates_and_measurements_alike(chromium:
     assert llm.speed.batch is not None
     shown = [entry for kind in ("decode", "deep", "batch") for entry in llm.measured if entry.kind == kind]
     for frame in look(chromium, "aspen1"):
-        (bars,), (dots,), (plot,) = frame["bars"], frame["dots"], frame["plots"]
-        one, _, batch = bars
+        bars, dots, plot = frame["bars"][0], frame["dots"][0], frame["plots"][0]
+        one, batch = bars
         assert batch["width"] / one["width"] == pytest.approx(llm.speed.batch.value / llm.speed.decode.value, rel=0.01)
         scale = one["width"] / llm.speed.decode.value
         assert dots == pytest.approx([entry.value * scale for entry in shown], abs=1.0)

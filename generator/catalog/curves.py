@@ -19,7 +19,8 @@ class Curve:
     """Fitted coefficients of one engine on one kind of hardware, and how well they held.
 
     ``low`` and ``high`` bound 80 % of measured over estimated speed where each model was left out of its own fit;
-    ``error`` is the mean absolute relative error there, over ``rows`` measurements of ``models`` models.
+    ``error`` is the mean absolute relative error there, over ``rows`` measurements of ``models`` models, of which the
+    smallest reads ``smallest`` bytes a token.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Curve:
     error: float
     rows: int
     models: int
+    smallest: float
     source: str
     date: str
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _DRIVERS = {"vulkan": "vulkan-radv"}
 # Curves are fitted on these; on other hardware of the same kind they were never checked.
 _FITTED = {"vulkan-radv": ("gfx1151",), "rocm": ("gfx1151",)}
+# Far below the smallest model of a fit, what counts is what the fit could not see: starting work, not reading bytes.
+_BELOW = 0.5
 # vLLM's MXFP4 kernels since this release: no speed of them was published (facts in nix/data/vllm-releases.toml).
 _SLOW_FORMAT = "mxfp4"
 
@@ -28,7 +30,7 @@ def pace(asked: Ask, depth: int) -> Speed | None:
         return None
     prompt = min(asked.service.expect.prompt_tokens, asked.context or asked.service.expect.prompt_tokens)
     curve = _curve(asked)
-    if curve is None or hardware.bandwidth_gbs is None:
+    if curve is None or hardware.bandwidth_gbs is None or weights.read < curve.smallest * _BELOW:
         return Speed(depth, prompt, None, None, None, None, None, None, None)
     stored = speed.Stored(shape, weights, hardware.bandwidth_gbs * 1e9)
     shallow = _terms(asked, stored, 0)

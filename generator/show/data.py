@@ -92,17 +92,18 @@ def _speed(speed: Speed) -> dict[str, Any]:
     return {
         "depth": speed.depth,
         "prompt": speed.prompt,
-        "decode_tokens_s": _estimate(speed.decode),
-        "decode_at_depth_tokens_s": _estimate(speed.decode_deep),
-        "batch_tokens_s": _estimate(speed.batch),
-        "prompt_tokens_s": _estimate(speed.prefill),
-        "first_token_seconds": _estimate(speed.first_token),
+        "decode_tokens_s": estimate_data(speed.decode),
+        "decode_at_depth_tokens_s": estimate_data(speed.decode_deep),
+        "batch_tokens_s": estimate_data(speed.batch),
+        "prompt_tokens_s": estimate_data(speed.prefill),
+        "first_token_seconds": estimate_data(speed.first_token),
         "curve": speed.curve,
         "relative_error": speed.error,
     }
 
 
-def _estimate(estimate: Estimate | None) -> dict[str, float] | None:
+def estimate_data(estimate: Estimate | None) -> dict[str, float] | None:
+    """Return an estimate with its bounds, None where there is none."""
     return None if estimate is None else {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
