@@ -54,3 +54,11 @@ class SpecError(GeneratorError):
 
 class OutputError(GeneratorError):
     """The output directory cannot be written, or holds files that are not ours."""
+
+
+class LockError(GeneratorError):
+    """What the spec names could not be pinned, or the lock cannot be read or written; the old lock is as it was."""
+
+
+class ToolError(GeneratorError):
+    """A program that is needed is missing, failed, or took too long."""

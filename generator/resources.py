@@ -18,6 +18,11 @@ def schema_path() -> Path:
     return _root() / "schema" / "deployment.schema.json"
 
 
+def lock_schema_path() -> Path:
+    """Return the path of the lock's JSON Schema."""
+    return _root() / "schema" / "lock.schema.json"
+
+
 def release_data(name: str) -> Path:
     """Return the path of a data file that Nix and Python both read (``nix/data``)."""
     return _root() / "nix" / "data" / name

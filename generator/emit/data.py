@@ -10,7 +10,7 @@ from generator.spec.rules.engines import image_of, release_of
 
 if TYPE_CHECKING:
     from generator.spec.load import Spec
-    from generator.spec.model import Machine, Model, Service
+    from generator.spec.model import Machine, Model, Service, Source
 
 _MARKER = "Managed by llmflake: generated; change the spec and generate again."
 SCHEMA_VERSION = 1
@@ -93,9 +93,17 @@ def _model(model: Model) -> dict[str, Any]:
             "exclude": list(model.exclude),
             "directory": model.directory,
             "file": model.file,
+            "files": None
+            if model.files is None
+            else [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in model.files],
             "quantisation": model.quantisation or (known.quantisation if known else None),
         }
     )
+
+
+def _source(source: Source) -> dict[str, Any]:
+    revision, sri = source.pinned or (source.revision, None)
+    return _some({source.kind: source.location, "revision": revision, "hash": sri})
 
 
 def _service(spec: Spec, service: Service) -> dict[str, Any]:
@@ -119,6 +127,7 @@ def _service(spec: Spec, service: Service) -> dict[str, Any]:
             "servedModelName": None if model is None else model.served_name or model.repository,
             "engineVersion": release_of(service, machines[0] if machines else None),
             "package": service.package,
+            "source": None if service.source is None else _source(spec.deployment.sources[service.source]),
             # One image for all machines is written down; machines that differ each find theirs in nix/data.
             "containerImage": images.pop() if container and len(images) == 1 else None,
             "containerRuntime": service.container.runtime if container else None,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from generator import catalog
 from generator.errors import Location, OutputError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
 
 _PINS = Path(catalog.__file__).resolve().parent / "pins.json"
 _STRIX_HALO = "nix-strix-halo"
@@ -48,11 +51,13 @@ def caches(names: list[str]) -> dict[str, list[str]]:
     }
 
 
-def lock(names: list[str]) -> dict[str, Any]:
-    """Return flake.lock (version 7) for the same inputs."""
+def lock(names: list[str], renewed: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """Return flake.lock (version 7) for the same inputs; ``renewed`` are nodes instead of llmflake's own."""
     nodes: dict[str, Any] = {}
     for name in names:
         pin = _pins()[name]
+        if renewed and name in renewed:
+            pin = {"follows": pin["follows"], **renewed[name]}
         node: dict[str, Any] = {"locked": pin["locked"], "original": pin["original"]}
         inputs = {inner: ["nixpkgs" if inner == "nixpkgs-lib" else inner] for inner in pin["follows"]}
         # This flake keeps its own nixpkgs: with ours, nothing that its binary cache holds would be the same.
@@ -67,10 +72,11 @@ def lock(names: list[str]) -> dict[str, Any]:
     return {"nodes": {name: nodes[name] for name in sorted(nodes)}, "root": "root", "version": 7}
 
 
-def lock_text(wanted: dict[str, Any], existing: str | None, path: str) -> str:
+def lock_text(wanted: dict[str, Any], existing: str | None, path: str, renewed: Container[str] = frozenset()) -> str:
     """Return the text of flake.lock: inputs that are locked already stay as they are, and so do their hashes.
 
-    Pins belong to the flake's owner once they are there: ``nix flake update`` changes them, generating again does not.
+    Pins belong to the flake's owner once they are there: ``nix flake update`` changes them, generating again does not,
+    but for those that the owner ``renewed`` with ``llmflake lock --update``.
     Raises OutputError when the existing lock cannot be read.
     """
     merged = wanted
@@ -79,7 +85,7 @@ def lock_text(wanted: dict[str, Any], existing: str | None, path: str) -> str:
         kept = {
             name: old["nodes"][name]
             for name in wanted["nodes"]["root"]["inputs"]
-            if old["nodes"]["root"]["inputs"].get(name) == name and name in old["nodes"]
+            if name not in renewed and old["nodes"]["root"]["inputs"].get(name) == name and name in old["nodes"]
         }
         if set(kept) == set(wanted["nodes"]["root"]["inputs"]) == set(old["nodes"]["root"]["inputs"]):
             return existing

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from generator import resources
 from generator.errors import SpecError
-from generator.spec import model, rules
+from generator.spec import coverage, model, pins, rules
+from generator.spec.pins import Pins
 from generator.spec.rules.finding import Context
 from generator.spec.schema import validate
 from generator.spec.source import Source, read_source
@@ -22,15 +23,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A spec that is right: its text with positions, what it says, and where its services run."""
+    """A spec that is right: its text with positions, what it says, where its services run, and what its lock says."""
 
     source: Source
     deployment: Deployment
     placement: Placement
+    pins: Pins = field(default_factory=Pins)
+    notes: tuple[str, ...] = ()
 
 
-def load_spec(path: Path | str) -> Spec:
+def load_spec(path: Path | str, locked: Pins | None = None, lock: str | None = None) -> Spec:
     """Read and check a spec file ("-" is standard input).
+
+    With ``locked`` each branch and tag is what that lock says it is, and what it does not say is a problem; ``lock`` is
+    where it is, if not beside the spec.
 
     Raises SpecError with every problem at once: those of the schema, and those of the rules for what it lets through.
     """
@@ -41,14 +47,18 @@ def load_spec(path: Path | str) -> Spec:
     deployment = model.build(data) if data is not None else None
     if deployment is None:
         raise SpecError(tuple(problems))
+    command = coverage.lock_command(str(path), lock)
+    open_ = list(coverage.gaps(deployment, locked, command)) if locked is not None else []
+    notes = coverage.notes(deployment, locked, command) if locked is not None else []
+    deployment = pins.apply(deployment, locked) if locked is not None else deployment
     placement = model.place(deployment)
     context = Context(
         deployment, placement, *(_names(source.data, table) for table in ("machines", "models", "services"))
     )
-    found = [source.problem(f.path, f.what, f.hint, key=f.key) for f in rules.check(context)]
+    found = [source.problem(f.path, f.what, f.hint, key=f.key) for f in (*rules.check(context), *open_)]
     if problems or found:
         raise SpecError(tuple(sorted({*problems, *found})))
-    return Spec(source, deployment, placement)
+    return Spec(source, deployment, placement, locked or Pins(), tuple(notes))
 
 
 def _names(data: dict[str, Any], table: str) -> frozenset[str]:
