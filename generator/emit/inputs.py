@@ -28,6 +28,12 @@ def input_names(*, strix_halo: bool) -> list[str]:
     return [name for name in _pins() if strix_halo or name != _STRIX_HALO]
 
 
+def original(name: str) -> dict[str, Any]:
+    """Return where an input comes from, as flake.lock writes it."""
+    found: dict[str, Any] = _pins()[name]["original"]
+    return found
+
+
 def declarations(names: list[str]) -> dict[str, Any]:
     """Return the ``inputs`` of flake.nix: a URL each, and ``follows`` so that there is one nixpkgs and one of each."""
     declared: dict[str, Any] = {}
