@@ -9,6 +9,7 @@ import pytest
 
 from generator.emit import tree
 from generator.spec.load import load_spec
+from generator.spec.lockfile import lock_path, read_pins
 from tests import nix_program
 from tests.nix_program import ROOT, Flakes, Nix
 
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.suffix in {".toml", ".json"})
+    from generator.spec.load import Spec
+
+EXAMPLES = sorted(
+    path
+    for path in (ROOT / "examples").iterdir()
+    if path.suffix in {".toml", ".json"} and not path.name.endswith(".lock.toml")
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -73,9 +80,15 @@ def _exists(store: str) -> bool:
     return Path(store).is_dir()
 
 
+def load(spec: Path | str) -> Spec:
+    """Load a spec as ``generate`` does, where a lock is beside it; without one it may name branches and tags."""
+    lock = lock_path(str(spec))
+    return load_spec(spec, read_pins(lock) if lock and lock.exists() else None)
+
+
 def write_flake(spec: Path | str, output: Path, **local: str) -> Path:
     """Write the flake of a spec into a directory, as ``generate`` does; ``local`` are local.nix files by machine."""
-    for path, text in tree.render(load_spec(spec), None).items():
+    for path, text in tree.render(load(spec), None).items():
         (output / path).parent.mkdir(parents=True, exist_ok=True)
         (output / path).write_text(text, encoding="utf-8")
     for machine, text in local.items():

@@ -93,14 +93,19 @@ def test_the_hosts_rocm_environment_reaches_the_container_and_the_sessions(aspen
     assert aspen1["variables"]["HSA_ENABLE_SDMA"] == "0"
 
 
-def test_the_server_waits_for_its_model(aspen1: dict[str, Any]) -> None:
-    unit = aspen1["units"]["vllm.service"]
-    assert "Requires=llm-model-gpt-oss-120b-derestricted.service" in unit
-    model = aspen1["units"]["llm-model-gpt-oss-120b-derestricted.service"]
-    assert (
-        '"download" "justinjja/gpt-oss-120b-Derestricted-MXFP4" "--revision" "a7fddca0dc0da89b367b97bb0f118bfc2179bee1"'
-        in model
+def test_the_server_waits_for_its_model_and_its_image(aspen1: dict[str, Any]) -> None:
+    (requires,) = (line for line in aspen1["units"]["vllm.service"].splitlines() if line.startswith("Requires="))
+    for unit in ("llm-model-gpt-oss-120b-derestricted.service", "llm-image-vllm.service"):
+        assert unit in requires.removeprefix("Requires=").split()
+
+
+def test_the_image_unit_brings_the_image_by_its_digest(aspen1: dict[str, Any]) -> None:
+    (start,) = (
+        line for line in aspen1["units"]["llm-image-vllm.service"].splitlines() if line.startswith("ExecStart=")
     )
+    digest = "5b0389109bb2db9346d3f0f971c4c99eba7e5e72cfa57e9a2a9b4ac67477771d"
+    assert "/bin/llmflake-image" in start
+    assert start.endswith(f'"vllm" "docker.io/rocm/vllm@sha256:{digest}"')
 
 
 def test_the_server_restarts_always_but_not_for_ever(aspen1: dict[str, Any]) -> None:
@@ -159,7 +164,7 @@ def test_the_lock_agrees_with_the_flake(flakes: Flakes, aspen1_flake: Path) -> N
         ("clan.modules", ["llm"]),
         ("nixosModules", ["aspen1"]),
         ("overlays", ["aspen1", "default"]),
-        ("packages.x86_64-linux", ["aspen1"]),
+        ("packages.x86_64-linux", ["aspen1", "llmflake-fetch", "llmflake-image"]),
         ("checks.x86_64-linux", ["machine-aspen1", "unit"]),
     ],
 )

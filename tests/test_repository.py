@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -86,7 +87,7 @@ def test_the_wheel_carries_all_that_the_program_needs(tmp_path: Path) -> None:
 def test_the_readmes_first_block_is_what_the_command_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command, output = blocks("console")[0].split("\n", 1)
     arguments = shlex.split(command.removeprefix("$ nix run .#generate -- "))
-    arguments[0] = str(ROOT / arguments[0])
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(main, ["generate", *arguments])
     assert done.exit_code == 0
@@ -99,11 +100,11 @@ def test_the_readmes_spec_is_right(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["validate", str(path)]).exit_code == 0
 
 
-def test_the_readmes_error_is_what_that_spec_with_a_branch_prints(
+def test_the_readmes_error_is_what_that_spec_with_a_slip_prints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    spec = re.sub(r'revision = ".*"', 'revision = "main"', blocks("toml")[0])
+    spec = blocks("toml")[0].replace('machines = ["aspen1"]', 'machines = ["apsen1"]')
     Path("broken.toml").write_text(spec, encoding="utf-8")
     done = CliRunner().invoke(main, ["validate", "broken.toml"])
     assert f"$ llmflake validate broken.toml\n{done.stderr}" in blocks("console")[1]

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from generator.catalog.load import repositories
+from generator.spec.pins import image_name
 from generator.spec.rules.engines import image_of, release_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def deployment_data(spec: Spec) -> dict[str, Any]:
         "machines": {name: _machine(machine) for name, machine in deployment.machines.items()},
         "models": {name: _model(model) for name, model in deployment.models.items()},
         "services": {name: _service(spec, service) for name, service in deployment.services.items()},
+        **({"images": images} if (images := _image_hashes(spec)) else {}),
     }
 
 
@@ -62,6 +64,13 @@ def host_data(machine: Machine) -> dict[str, Any]:
             "environment": machine.rocm_environment,
         }
     )
+
+
+def _image_hashes(spec: Spec) -> dict[str, dict[str, str]]:
+    """Return the hashes of images for the Nix store, by reference with digest, as far as the lock has them."""
+    return {
+        f"{image_name(image)}@{pin.digest}": dict(pin.hashes) for image, pin in spec.pins.images.items() if pin.hashes
+    }
 
 
 def _some(data: dict[str, Any]) -> dict[str, Any]:

@@ -66,8 +66,8 @@ def _source(source: Source, pin: SourcePin | None, run: str) -> Iterator[Finding
 def notes(deployment: Deployment, pins: Pins, command: str) -> list[str]:
     """Return what a lock that covers a deployment leaves open, a line each."""
     return [
-        f"models.{name}: the lock has no hashes of its files yet, only its commit; the machine checks them against "
-        f"the hub's own; to pin them, run {command}"
+        f"models.{name}: the lock has its commit and not its files' hashes; the machine takes them from the hub; "
+        f"{command} pins them"
         for name in deployment.models
         if name in pins.models and pins.models[name].files is None
     ]
