@@ -26,7 +26,8 @@ _PACKAGES = {
     "nix-prefetch-git": ("nix-prefetch-git", ""),
     "nix-prefetch-url": ("nix", "nix-bin"),
 }
-_FEATURES = ("--extra-experimental-features", "nix-command flakes")
+# Without the registry of flakes, which Nix would download first: every reference here is a whole one.
+_FEATURES = ("--extra-experimental-features", "nix-command flakes", "--option", "flake-registry", "")
 _NIX32 = "0123456789abcdfghijklmnpqrsvwxyz"
 _SHA256_BYTES = 32
 _SHOWN_LINES = 3

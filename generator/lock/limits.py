@@ -76,6 +76,6 @@ def _wait(state: tenacity.RetryCallState) -> float:
     """Return how long to wait before the next try: doubling, with jitter, but as long as the server says."""
     import tenacity
 
-    backoff = tenacity.wait_exponential_jitter(initial=_FIRST_WAIT, max=_LONGEST_WAIT, jitter=_FIRST_WAIT)(state)
+    backoff = (tenacity.wait_exponential(_FIRST_WAIT, _LONGEST_WAIT) + tenacity.wait_random(0, _FIRST_WAIT))(state)
     error = state.outcome.exception() if state.outcome else None
     return max(float(backoff), error.wait if isinstance(error, TemporaryError) else 0.0)

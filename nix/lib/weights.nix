@@ -75,7 +75,6 @@ in
         73
         77
       ];
-      IPAccounting = true;
 
       AmbientCapabilities = [ "" ];
       CapabilityBoundingSet = [ "" ];
