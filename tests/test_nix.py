@@ -169,7 +169,8 @@ def test_an_images_hash_is_that_of_the_archive_that_skopeo_makes(
     server = RegistryServer("someone/vllm")
     digest = server.add_index("v1", server.add_image(empty_tar()))
     with server.running():
-        registries = tmp_path / "registries.conf"
+        registries = tmp_path / ".config" / "containers" / "registries.conf"
+        registries.parent.mkdir(parents=True)
         registries.write_text(f'[[registry]]\nlocation = "{server.host}"\ninsecure = true\n', encoding="utf-8")
         monkeypatch.setenv("HOME", str(tmp_path))
         name = f"{server.host}/someone/vllm"
