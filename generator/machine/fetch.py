@@ -20,15 +20,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-from generator.machine.files import State, Wanted, difference, is_below
+from generator.machine.files import PARTS, State, Wanted, difference, is_below, part_of
 
 GIB = 1 << 30
 RESERVE = GIB
 """Bytes that stay free."""
-WAITS = (5, 15, 60, 300)
+WAITS = (1, 5, 15, 60, 300)
 """Seconds before each next try; the last again and again."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_ENTRY = {errno.EACCES, errno.EPERM, errno.EROFS}
+RANGE = 4 * GIB
+"""The most bytes that one request asks for: the hub's storage refuses to send 50 GB at once."""
+TIMEOUT = 60.0
+"""Seconds that nothing may come in."""
+_CHUNK = 1 << 20
+_PARTIAL = 206
 _LATER = {408, 425, 429}
 _SERVER_ERROR = 500
 
@@ -76,6 +82,7 @@ def bring(manifest: dict[str, Any], waits: tuple[float, ...]) -> None:
             patiently(waits, lambda file=file: _download(manifest, state, file))
         for path in state.forget_others(wanted):
             say(f"removed {path}, which is not wanted any more")
+        shutil.rmtree(directory / PARTS, ignore_errors=True)
         total = sum(file.size for file in wanted)
         say(
             f"{manifest['repository']} at {manifest['revision']}: {len(wanted)} files, {total / GIB:.2f} GiB, all right"
@@ -120,14 +127,15 @@ def _listing(repository: str, revision: str, include: list[str], exclude: list[s
 def _adopt(state: State, file: Wanted) -> bool:
     """Take over a file that is there already, if it is right: after a kill, or put there by hand."""
     path = state.directory / file.path
-    if not path.is_file() or path.stat().st_size != file.size or difference(state.directory, file) is not None:
+    if not path.is_file() or path.stat().st_size != file.size or difference(path, file) is not None:
         return False
     state.remember(file)
     return True
 
 
 def _require_space(directory: Path, missing: list[Wanted]) -> None:
-    half = sum(path.stat().st_blocks * 512 for path in (directory / ".cache").rglob("*.incomplete"))
+    parts = [part_of(directory, file) for file in missing]
+    half = sum(part.stat().st_size for part in parts if part.is_file())
     needed = sum(file.size for file in missing) - half
     free = shutil.disk_usage(directory).free
     if missing and needed + RESERVE > free:
@@ -137,25 +145,47 @@ def _require_space(directory: Path, missing: list[Wanted]) -> None:
 
 def _download(manifest: dict[str, Any], state: State, file: Wanted) -> None:
     """Download a file, and once more if it is not right: what was damaged on the way is right then."""
-    from huggingface_hub import hf_hub_download
-
+    part, path = part_of(state.directory, file), state.directory / file.path
+    part.parent.mkdir(exist_ok=True)
     found = None
-    for force in (False, True):
-        hf_hub_download(
-            manifest["repository"],
-            file.path,
-            revision=manifest["revision"],
-            local_dir=state.directory,
-            force_download=force,
-        )
-        found = difference(state.directory, file)
+    for again in (True, False):
+        _continue(manifest, file, part)
+        found = difference(part, file)
         if found is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(path)
             state.remember(file)
             return
-        say(f"{found}; downloading it again" if not force else found)
-        (state.directory / file.path).unlink()
+        part.unlink()
+        say(f"{found}{'; downloading it again' if again else ''}")
     what = f"{found}: {manifest['repository']} at {manifest['revision']} is not what was pinned"
     raise RefusedError(os.EX_DATAERR, f"{what}; look at the repository, then run llmflake lock")
+
+
+def _continue(manifest: dict[str, Any], file: Wanted, part: Path) -> None:
+    """Download what is missing of a file, a range at a time.
+
+    huggingface_hub's own function begins a file anew in every process (2.0 and later), and refuses files of more than
+    50 GB without its native extension; its session, addresses, headers and errors are used here.
+    """
+    from huggingface_hub import get_session, hf_hub_url
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+    url = hf_hub_url(manifest["repository"], file.path, revision=manifest["revision"])
+    with part.open("ab") as opened:
+        while (have := opened.tell()) < file.size:
+            last = min(have + RANGE, file.size) - 1
+            # "identity": of a compressed answer, no range can be asked for. The session drops the token on the way to
+            # another host.
+            headers = {**build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes={have}-{last}"}
+            with get_session().stream("GET", url, headers=headers, follow_redirects=True, timeout=TIMEOUT) as response:
+                hf_raise_for_status(response)
+                if response.status_code != _PARTIAL:  # the whole file comes, from its beginning
+                    opened.truncate(0)
+                for chunk in response.iter_bytes(_CHUNK):
+                    opened.write(chunk)
+            if opened.tell() == have:
+                raise OSError(f"the hub sent nothing of {file.path}")
 
 
 def patiently(waits: tuple[float, ...], attempt: Any) -> Any:  # noqa: ANN401 - whatever the attempt returns
@@ -202,7 +232,6 @@ def _hopeful(error: Exception) -> str | None:
         raise RefusedError(os.EX_CANTCREAT, "no space left; free some")
     if isinstance(error, OSError) and error.errno in _NO_ENTRY:
         raise RefusedError(os.EX_NOPERM, f"{error.filename or 'the directory'} is not writable; allow it")
-    # The downloader says so of a body that was cut short.
     return _first_line(error) if isinstance(error, OSError) else None
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STATE = ".llmflake-model.json"
+PARTS = ".llmflake-parts"
+"""The folder of what is half there."""
 _CHUNK = 1 << 22
 
 
@@ -80,13 +82,13 @@ class State:
         for path in gone:
             (self.directory / path).unlink(missing_ok=True)
             del self.whole[path]
-        self.write()
+        if gone:
+            self.write()
         return gone
 
 
-def difference(directory: Path, file: Wanted) -> str | None:
-    """Return in what a file differs from what is wanted, both hashes shown; None where it does not."""
-    path = directory / file.path
+def difference(path: Path, file: Wanted) -> str | None:
+    """Return in what a file at a path differs from what is wanted, both hashes shown; None where it does not."""
     size = path.stat().st_size
     if size != file.size:
         return f"{file.path} has {size} bytes, and {file.size} are wanted"
@@ -99,6 +101,11 @@ def difference(directory: Path, file: Wanted) -> str | None:
             digest.update(chunk)
     found = digest.hexdigest()
     return None if found == wanted else f"{file.path} has {kind} {found}, and {wanted} is wanted"
+
+
+def part_of(directory: Path, file: Wanted) -> Path:
+    """Return where a file is while it is half there: named by its hash, so that no other file is ever continued."""
+    return directory / PARTS / file.hash.replace(":", "-")
 
 
 def is_below(path: str) -> bool:
