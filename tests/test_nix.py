@@ -55,9 +55,13 @@ def repository(tmp_path: Path) -> Path:
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "-m", "one")
     git(folder, "tag", "-a", "v1", "-m", "v1")
-    (folder / "file").write_text("two\n", encoding="utf-8")
-    git(folder, "commit", "--quiet", "-am", "two")
+    commit_all(folder, "two")
     return folder
+
+
+def commit_all(folder: Path, text: str) -> None:
+    (folder / "file").write_text(f"{text}\n", encoding="utf-8")
+    git(folder, "commit", "--quiet", "-am", text)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from generator.spec.pins import Pins
 
 _RELEASE = re.compile(r"vllm[_-]?v?(\d+\.\d+(?:\.\d+)*)", re.IGNORECASE)
-_SHOWN = 5
+_SHOWN = 8
 _GITHUB = "https://github.com/{owner}/{repo}"
 
 
