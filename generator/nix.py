@@ -57,19 +57,18 @@ def run(program: str, *arguments: str, timeout: float, cwd: Path | None = None) 
     if not available(program):
         _missing(program)
     with tempfile.TemporaryDirectory(prefix="llmflake-") as scratch:
-        # A session of its own, so that what it started can be ended with it.
-        process = subprocess.Popen(  # noqa: S603 - an argument list; every caller's program is a constant
-            [program, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            cwd=cwd,
-            env={**os.environ, "TMPDIR": scratch, "GIT_TERMINAL_PROMPT": "0"},
-            start_new_session=True,
-        )
-        with _guard:
+        with _guard:  # so that stop() misses none that has been started
+            process = subprocess.Popen(  # noqa: S603 - an argument list; every caller's program is a constant
+                [program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                cwd=cwd,
+                env={**os.environ, "TMPDIR": scratch, "GIT_TERMINAL_PROMPT": "0"},
+                start_new_session=True,  # so that what it starts can be ended with it
+            )
             _running.add(process)
         try:
             output, complaint = process.communicate(timeout=timeout)

@@ -17,7 +17,7 @@ import pytest
 
 from tests.loopback import TOKEN, HubServer, RegistryServer, Reply, Repository, git_hash, sha256
 from tests.nix_program import ROOT, Flakes
-from tests.test_nix import git, repository, sri
+from tests.test_nix import git, put, repository, sri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -355,6 +355,36 @@ def test_the_result_is_there_for_machines(world: World) -> None:
         "sources.archive",
         "sources.code",
     }
+
+
+def test_image_hashes_are_those_of_the_archives_and_reach_the_flake(world: World) -> None:
+    """The real nix-prefetch-docker and the real skopeo, through the command."""
+    programs = world.spec.parent / "bin"
+    programs.mkdir()
+    for program in ("nix-prefetch-docker", "skopeo", "jq"):
+        put(programs, program)
+    world.environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    registries = world.spec.parent / ".config" / "containers" / "registries.conf"
+    registries.parent.mkdir(parents=True)
+    registries.write_text(f'[[registry]]\nlocation = "{world.registry.host}"\ninsecure = true\n', encoding="utf-8")
+    world.locked("--image-hashes")
+    hashes = world.data()["images"][world.names["image"]]["hashes"]
+    name = f"{world.registry.host}/someone/vllm"
+    reference = f"{name}@{world.registry.tags['v1']}"
+    archive = world.spec.parent / "image.tar"
+    copy = [*("skopeo", "--insecure-policy", "--override-os", "linux", "--override-arch", "amd64", "copy")]
+    target = f"docker-archive:{archive}:{name}:pinned"
+    subprocess.run(
+        [*copy, f"docker://{reference}", target],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "HOME": str(world.spec.parent)},
+    )
+    assert hashes == {"amd64": sri(archive.read_bytes())}
+    code, _, complaint = world.run("generate", "-o", "out")
+    assert code == 0, complaint
+    data = json.loads((world.spec.parent / "out" / "deployment.json").read_text(encoding="utf-8"))
+    assert data["images"] == {reference: hashes}
 
 
 def test_lock_generate_and_the_evaluated_machine_name_the_same(flakes: Flakes, world: World) -> None:

@@ -112,7 +112,7 @@ def test_the_image_unit_brings_the_image_by_its_digest(aspen1: dict[str, Any]) -
 
 
 def test_the_download_sees_little_of_the_machine(aspen1: dict[str, Any], tmp_path: Path) -> None:
-    """systemd's own measure of exposure, from 0 to 10."""
+    """By systemd's own measure of exposure, from 0 to 10."""
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("no systemd-analyze on PATH; install systemd")

@@ -33,6 +33,22 @@ def sri(body: bytes) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(body).digest()).decode()
 
 
+def put(folder: Path, program: str) -> None:
+    """Put a program into a folder; scripts of nixpkgs come from the offline inputs. Skips where there is none."""
+    found = shutil.which(program)
+    if program in SCRIPTS and found is None:
+        script = nix_program.inputs_folder() / "nixpkgs/pkgs/build-support" / SCRIPTS[program] / program
+        if not script.exists():
+            pytest.skip(nix_program.NEED_INPUTS.format(nix_program.inputs_folder()))
+        text = f'#!/bin/sh\nexec bash {script} "$@"\n'
+    elif found is None:
+        pytest.skip(f"no {program} on PATH; install it (Debian: apt-get install {program})")
+    else:
+        text = f'#!/bin/sh\nexec {found} "$@"\n'  # a link would not do: Nix looks at its own name and place
+    (folder / program).write_text(text, encoding="utf-8")
+    (folder / program).chmod(0o755)
+
+
 def git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
         ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main", *arguments],
@@ -72,19 +88,7 @@ def only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
         folder = tmp_path / "bin"
         folder.mkdir()
         for program in programs:
-            found = shutil.which(program)
-            if program in SCRIPTS and found is None:
-                script = nix_program.inputs_folder() / "nixpkgs/pkgs/build-support" / SCRIPTS[program] / program
-                if not script.exists():
-                    pytest.skip(nix_program.NEED_INPUTS.format(nix_program.inputs_folder()))
-                (folder / program).write_text(f'#!/bin/sh\nexec bash {script} "$@"\n', encoding="utf-8")
-                (folder / program).chmod(0o755)
-            elif found is None:
-                pytest.skip(f"no {program} on PATH; install it (Debian: apt-get install {program})")
-            else:
-                # A link would not do: Nix looks at its own name and place.
-                (folder / program).write_text(f'#!/bin/sh\nexec {found} "$@"\n', encoding="utf-8")
-                (folder / program).chmod(0o755)
+            put(folder, program)
         monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin" if SCRIPTS.keys() & set(programs) else str(folder))
 
     return leave

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from typing import TYPE_CHECKING, TypeVar
@@ -36,6 +37,9 @@ def run(
     try:
         return _collect(jobs, done, progress)
     except BaseException:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                todo.get_nowait()
         nix.stop()
         raise
 
