@@ -13,6 +13,8 @@ import pytest
 
 from generator import resources
 from generator.emit import tree
+from generator.lock.store import lock_text
+from generator.spec.lockfile import lock_path, read_pins
 from tests.conftest import EXAMPLES, load, write_flake
 from tests.nix_program import ROOT
 
@@ -63,6 +65,15 @@ def test_the_flake_is_the_golden_one(example: Path, *, update_golden: bool) -> N
             difflib.unified_diff(golden[path].splitlines(), text.splitlines(), "golden", "generated", lineterm="")
         )
         assert difference == "", f"{path}: to accept: pytest --update-golden, and read the change\n{difference}"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=ids)
+def test_the_lock_is_one_that_llmflake_wrote(example: Path) -> None:
+    lock = lock_path(str(example))
+    assert lock is not None
+    pins = read_pins(lock)
+    if lock.exists():
+        assert lock_text(pins) == lock.read_text(encoding="utf-8")
 
 
 def test_there_is_no_golden_without_its_example() -> None:

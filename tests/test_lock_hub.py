@@ -20,6 +20,7 @@ COMMIT = "a" * 40
 WEIGHTS, CONFIG = b"weights" * 1000, b'{"model_type": "gpt_oss"}'
 FILES = {
     ".gitattributes": b"*.safetensors filter=lfs",
+    "README.md": b"for people",
     "config.json": CONFIG,
     "model.safetensors": WEIGHTS,
     "original/model.safetensors": b"again",

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 COMMIT = "b" * 40
 WEIGHTS = random.Random(1).randbytes(6 << 20)  # noqa: S311 - the same bytes in every run
 CONFIG = b'{"model_type": "gpt_oss"}'
-FILES = {"config.json": CONFIG, "model.safetensors": WEIGHTS, "original/model.bin": b"again"}
+FILES = {
+    "README.md": b"for people",
+    "config.json": CONFIG,
+    "model.safetensors": WEIGHTS,
+    "original/model.bin": b"again",
+}
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ class Hub:
         return str(info.sha)
 
     def files(self, repository: str, commit: str, include: Sequence[str], exclude: Sequence[str]) -> tuple[Listed, ...]:
-        """Return the files of a repository that the patterns select, sorted by path; git's own files never."""
+        """Return the files of a repository that the patterns select, sorted by path; never git's own and README.md."""
         from huggingface_hub.hf_api import RepoFile
         from huggingface_hub.utils import filter_repo_objects
 
@@ -60,7 +60,7 @@ class Hub:
         listed = [
             Listed(entry.path, entry.size, entry.lfs.sha256 if entry.lfs else None, entry.blob_id)
             for entry in tree
-            if isinstance(entry, RepoFile) and not entry.path.startswith(".git")
+            if isinstance(entry, RepoFile) and not entry.path.startswith(".git") and entry.path != "README.md"
         ]
         chosen = filter_repo_objects(
             listed, allow_patterns=list(include) or None, ignore_patterns=list(exclude), key=lambda file: file.path

@@ -113,7 +113,7 @@ def _listing(repository: str, revision: str, include: list[str], exclude: list[s
     files = [
         Wanted(entry.path, entry.size, f"sha256:{entry.lfs.sha256}" if entry.lfs else f"git:{entry.blob_id}")
         for entry in tree
-        if isinstance(entry, RepoFile) and not entry.path.startswith(".git")
+        if isinstance(entry, RepoFile) and not entry.path.startswith(".git") and entry.path != "README.md"
     ]
     chosen = filter_repo_objects(
         files, allow_patterns=include or None, ignore_patterns=exclude, key=lambda file: file.path
