@@ -110,6 +110,15 @@ def test_the_readmes_error_is_what_that_spec_with_a_slip_prints(
     assert f"$ llmflake validate broken.toml\n{done.stderr}" in blocks("console")[1]
 
 
+def test_the_readmes_refusal_is_what_that_spec_without_a_lock_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("deployment.toml").write_text(blocks("toml")[0], encoding="utf-8")
+    done = CliRunner().invoke(main, ["generate", "deployment.toml", "-o", "out"])
+    assert f"$ llmflake generate deployment.toml -o out\n{done.stderr}" in blocks("console")[2]
+
+
 def test_every_file_that_the_docs_name_is_there() -> None:
     for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         if document.name == "plan.md":  # somebody else's words about somebody else's repository

@@ -165,8 +165,8 @@ def _download(manifest: dict[str, Any], state: State, file: Wanted) -> None:
 def _continue(manifest: dict[str, Any], file: Wanted, part: Path) -> None:
     """Download what is missing of a file, a range at a time.
 
-    huggingface_hub's own function begins a file anew in every process (2.0 and later), and refuses files of more than
-    50 GB without its native extension; its session, addresses, headers and errors are used here.
+    huggingface_hub's own function begins a file anew in every process (in 2.4.0), and refuses files of more than 50 GB
+    without its native extension; its session, addresses, headers and errors are used here.
     """
     from huggingface_hub import get_session, hf_hub_url
     from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
