@@ -76,7 +76,7 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
         if bar is None:
             bar = click.progressbar(length=of, file=sys.stderr, item_show_func=lambda item: item or "")
             bar.render_progress()
-        bar.update(done - bar.pos, name)
+        bar.update(done - bar.pos, name or None)
 
     try:
         yield show

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -92,7 +94,7 @@ class World:
         self.names |= names
         self.spec.write_text(SPEC.format(**self.names), encoding="utf-8")
 
-    def start(self, command: str, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, command: str, *arguments: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
         home = str(self.spec.parent)
         return subprocess.Popen(
             [sys.executable, "-m", "generator", command, self.spec.name, *arguments],
@@ -106,7 +108,7 @@ class World:
                 **self.environment,
             },
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
 
@@ -344,6 +346,22 @@ def test_a_lock_that_changed_in_the_meantime_is_not_written_over(world: World) -
     assert process.returncode == 1
     assert complaint == "t.lock.toml: this lock has changed in the meantime; start again\n"
     assert world.lock.read_text(encoding="utf-8") == "# somebody else's\n"
+
+
+@pytest.mark.parametrize("seen_by_people", [True, False])
+def test_a_bar_is_shown_to_people_after_a_second(world: World, *, seen_by_people: bool) -> None:
+    world.hub.faults["/revision/"] = [Reply(503, headers={"Retry-After": "3"})]
+    ours, theirs = pty.openpty() if seen_by_people else os.pipe()
+    process = world.start("lock", stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # a terminal whose other end is gone
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+    process.communicate(timeout=30)
+    assert process.returncode == 0, shown
+    assert (b"%" in shown) is seen_by_people
 
 
 def test_the_result_is_there_for_machines(world: World) -> None:

@@ -72,3 +72,10 @@ def test_progress_counts_every_job() -> None:
     seen: list[tuple[int, int]] = []
     pool.run({"a": lambda: 1, "b": lambda: 2}, lambda _name, done, of: seen.append((done, of)))
     assert seen == [(1, 2), (2, 2)]
+
+
+def test_progress_is_told_while_nothing_ends() -> None:
+    seen: list[tuple[str, int, int]] = []
+    pool.run({"slow": lambda: time.sleep(1.2)}, lambda *told: seen.append(told))
+    assert seen[0] == ("", 0, 1)
+    assert seen[-1] == ("slow", 1, 1)

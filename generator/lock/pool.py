@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 WORKERS = 4
+_TICK = 0.5  # seconds
 
 
 def run(
@@ -25,8 +26,10 @@ def run(
     """Run jobs, at most ``workers`` at once; return their results by name.
 
     ``progress`` is called in this thread, with the name of the job that ended, how many have ended, and how many there
-    are. Raises LockError with the problems of all jobs that failed. Interrupted, it ends the programs that they wait
-    for and leaves at once: the threads are daemons, and nothing that they do outlives the process.
+    are; and now and then, with no name, while none ends.
+
+    Raises LockError with the problems of all jobs that failed. Interrupted, it ends the programs that they wait for and
+    leaves at once: the threads are daemons, and nothing that they do outlives the process.
     """
     done: queue.SimpleQueue[tuple[str, _Result | BaseException]] = queue.SimpleQueue()
     todo: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -67,15 +70,21 @@ def _collect(
 ) -> dict[str, _Result]:
     results: dict[str, _Result] = {}
     problems: list[Problem] = []
-    for count in range(1, len(jobs) + 1):
-        name, result = done.get()
-        progress(name, count, len(jobs))
+    failed = 0
+    while len(results) + failed < len(jobs):
+        try:
+            name, result = done.get(timeout=_TICK)
+        except queue.Empty:
+            progress("", len(results) + failed, len(jobs))
+            continue
         if isinstance(result, GeneratorError):
+            failed += 1
             problems += result.problems
         elif isinstance(result, BaseException):
             raise result
         else:
             results[name] = result
+        progress(name, len(results) + failed, len(jobs))
     if problems:
         raise LockError(tuple(dict.fromkeys(problems)))
     return {name: results[name] for name in jobs}

@@ -33,6 +33,7 @@ let
     "--all"
     "-a"
   ];
+  daemon = lib.optional (lib.head runtimes == "docker") "docker.service";
   imageUnit = server: "llm-image-${server.unit}";
 in
 {
@@ -94,9 +95,12 @@ in
         ${imageUnit server} = {
           description = "Container image of ${server.unit}";
           wants = [ "network-online.target" ];
-          after = [ "network-online.target" ];
+          requires = daemon;
+          after = [ "network-online.target" ] ++ daemon;
           serviceConfig = {
             Type = "oneshot";
+            # Podman wants a HOME, which systemd sets for services that name their user.
+            User = "root";
             ExecStart = utils.escapeSystemdExecArgs [
               (getExe programs.image)
               (getExe runtime.package)
