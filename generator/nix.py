@@ -11,12 +11,10 @@ import subprocess
 import tempfile
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 from generator.errors import Location, Problem, ToolError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # Packages that have a program: of nixpkgs, of Debian.
 _PACKAGES = {
@@ -26,8 +24,9 @@ _PACKAGES = {
     "nix-prefetch-git": ("nix-prefetch-git", ""),
     "nix-prefetch-url": ("nix", "nix-bin"),
 }
-# Without the registry of flakes, which Nix would download first: every reference here is a whole one.
-_FEATURES = ("--extra-experimental-features", "nix-command flakes", "--option", "flake-registry", "")
+# Instead of the registry of flakes, which Nix would download first: every reference here is a whole one.
+_NO_REGISTRY = str(Path(__file__).resolve().parent / "no-registry.json")
+_FEATURES = ("--extra-experimental-features", "nix-command flakes", "--option", "flake-registry", _NO_REGISTRY)
 _NIX32 = "0123456789abcdfghijklmnpqrsvwxyz"
 _SHA256_BYTES = 32
 _SHOWN_LINES = 3
@@ -115,7 +114,7 @@ def prefetch_git(url: str, revision: str, *, timeout: float) -> GitPin:
         data = json.loads(
             run("nix-prefetch-git", "--quiet", "--url", url, "--rev", revision, "--no-deepClone", timeout=timeout)
         )
-        return GitPin(data["rev"], data["hash"] if "hash" in data else sri(data["sha256"]))
+        return GitPin(data["rev"], _hash(data))
     if not available("nix"):
         _missing("nix-prefetch-git")
     flake = f"git+{url}?rev={revision}&allRefs=1"
@@ -148,7 +147,7 @@ def prefetch_docker(name: str, digest: str, architecture: str, *, timeout: float
         *("--image-name", name, "--image-digest", digest, "--final-image-tag", "pinned"),
         timeout=timeout,
     )
-    return str(json.loads(text)["hash"])
+    return _hash(json.loads(text))
 
 
 def lock_flake(folder: Path, *, timeout: float) -> dict[str, Any]:
@@ -168,6 +167,11 @@ def sri(nix32: str) -> str:
     for char in nix32:
         number = number << 5 | _NIX32.index(char)
     return "sha256-" + base64.b64encode(number.to_bytes(_SHA256_BYTES, "little")).decode()
+
+
+def _hash(data: dict[str, Any]) -> str:
+    """Return the SRI hash that a script of nixpkgs reports; with an old Nix, or of old, only in base 32."""
+    return str(data.get("hash") or sri(data["sha256"]))
 
 
 def _store_name(url: str) -> str:
