@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +62,7 @@ def run() -> Iterator[str]:
         for size in (1000, 100):
             path = Path(folder, f"{size}.json")
             path.write_text(json.dumps(spec(size)), encoding="utf-8")
+            subprocess.run([sys.executable, "-m", "generator", "lock", "--offline", path], check=True, cwd=folder)
             commands[size] = measure.generate_anew(str(path), folder)
         large, small = measure.medians(commands[1000], commands[100], _RUNS)
         memory = measure.peak_mib(commands[1000])

@@ -73,7 +73,6 @@ in
           python.hypothesis
           python.mypy
           python.pytest
-          python.tomli-w
         ]))
       ];
     };

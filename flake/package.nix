@@ -6,7 +6,11 @@
 {
   lib,
   python3Packages,
+  git,
   installShellFiles,
+  nix,
+  nix-prefetch-docker,
+  nix-prefetch-git,
   source,
 }:
 python3Packages.buildPythonApplication {
@@ -19,8 +23,11 @@ python3Packages.buildPythonApplication {
   dependencies = [
     python3Packages.click
     python3Packages.gguf
+    python3Packages.httpx
     python3Packages.huggingface-hub
     python3Packages.jsonschema
+    python3Packages.tenacity
+    python3Packages.tomli-w
     python3Packages.tree-sitter
     python3Packages.tree-sitter-json
     python3Packages.tree-sitter-grammars.tree-sitter-toml
@@ -28,6 +35,20 @@ python3Packages.buildPythonApplication {
   # nixpkgs calls this grammar 0.5.1+unstable20241203; its commit, 64b5683, is the one tagged v0.7.0.
   pythonRelaxDeps = [ "tree-sitter-toml" ];
   nativeBuildInputs = [ installShellFiles ];
+
+  # What `llmflake lock` starts; a Nix that is on PATH already comes first. Of nix-prefetch-scripts these are the two that
+  # it needs: the others bring five further version control systems.
+  makeWrapperArgs = [
+    "--suffix"
+    "PATH"
+    ":"
+    (lib.makeBinPath [
+      git
+      nix
+      nix-prefetch-docker
+      nix-prefetch-git
+    ])
+  ];
 
   postInstall = ''
     installShellCompletion --cmd llmflake \

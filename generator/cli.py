@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from generator import __version__, report, resources
+from generator.commands.lock import LOCK, lock
 from generator.commands.plan import plan
 from generator.console import JSON, SPEC, Examples, echo, guarded, print_json
 from generator.errors import printable
@@ -37,6 +38,7 @@ def _directory(_context: click.Context, _parameter: click.Parameter, value: str)
 
 
 main.add_command(plan)
+main.add_command(lock)
 
 
 @main.command(
@@ -55,21 +57,22 @@ main.add_command(plan)
     callback=_directory,
     help="The directory of the flake; created if it is not there.",
 )
+@LOCK
 @click.option(
     "--check", is_flag=True, help="Write nothing; print what would change, and exit with 1 if anything would."
 )
 @JSON
-def generate(spec: str, output: Path, *, check: bool, as_json: bool) -> None:
+def generate(spec: str, output: Path, lock_file: Path | None, *, check: bool, as_json: bool) -> None:
     """Write the flake of SPEC into a directory.
 
     Files that llmflake did not write are never touched. A spec that is wrong, or a failure in the middle, changes
-    nothing.
+    nothing. What the lock does not pin is an error that names the command to run: this one uses no network.
     """
     from generator.emit import changes as planned
     from generator.emit import tree, write
 
     def run() -> tuple[Spec, Changes]:
-        loaded = _load(spec)
+        loaded = _load_locked(spec, lock_file)
         files = tree.render(loaded, planned.read_existing(output, tree.LOCK))
         return loaded, planned.plan_changes(output, files, unmarked=frozenset({tree.LOCK}))
 
@@ -77,7 +80,7 @@ def generate(spec: str, output: Path, *, check: bool, as_json: bool) -> None:
     if not check:
         guarded(lambda: write.apply(changes), as_json=as_json)
     if as_json:
-        print_json({"output": str(output), **_changes_json(changes), "written": not check})
+        print_json({"output": str(output), **_changes_json(changes), "written": not check, "notes": list(loaded.notes)})
     elif check:
         _print_diff(planned.unified_diff(changes))
     else:
@@ -114,6 +117,16 @@ def schema() -> None:
     echo(resources.schema_path().read_text(encoding="utf-8").removesuffix("\n"))
 
 
+def _load_locked(spec: str, lock_file: Path | None) -> Spec:
+    """Return the spec as its lock pins it, held against the planner too."""
+    from generator.plan import findings
+    from generator.spec.load import load_spec
+    from generator.spec.lockfile import lock_path, read_pins
+
+    pins = read_pins(lock_file or lock_path(spec))
+    return load_spec(spec, findings.check, locked=pins, lock=str(lock_file) if lock_file else None)
+
+
 def _load(spec: str) -> Spec:
     """Return the spec, held against the planner too: one whose plan does not fit, or is not accepted, is wrong."""
     from generator.plan import findings
@@ -138,5 +151,7 @@ def _print_written(output: Path, changes: Changes, loaded: Spec) -> None:
     echo(report.tree(printable(str(output)), [*changes.created, *changes.updated, *changes.unchanged]))
     counts = [f"{len(getattr(changes, kind))} {kind}" for kind in ("created", "updated", "deleted", "unchanged")]
     echo(f"\n{', '.join(count for count in counts if not count.startswith('0 '))}\n")
+    for note in loaded.notes:
+        echo(f"{click.style('note', fg='yellow')}: {note}\n")
     is_repository = (output / ".git").exists()
     echo(report.next_steps(str(output), loaded.deployment.machines, is_repository=is_repository))

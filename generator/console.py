@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import sys
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -14,11 +16,12 @@ from generator import report
 from generator.errors import GeneratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from generator.errors import Problem
 
 _Result = TypeVar("_Result")
+_PATIENCE = 1.0  # seconds after which people want to see that something is going on
 # Files are not looked at here: what is wrong with one, the reader of specs says.
 SPEC = click.argument("spec", metavar="SPEC", type=click.Path(allow_dash=True, readable=False))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for machines.")
@@ -87,3 +90,28 @@ def echo(text: str, *, err: bool = False) -> None:
         stream = sys.stderr if err else sys.stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python would fail once more at its end
         sys.exit(f"<stdout>: cannot be written: {reason(error)}; free some space, or print elsewhere")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function that shows how far work has come, as a bar on stderr; only to people, and not within a second."""
+    begun = time.monotonic()
+    bar: Any = None
+
+    def show(name: str, done: int, of: int) -> None:
+        nonlocal bar
+        if not sys.stderr.isatty() or time.monotonic() - begun < _PATIENCE:
+            return
+        if bar is not None and bar.length != of:
+            bar.render_finish()
+            bar = None
+        if bar is None:
+            bar = click.progressbar(length=of, file=sys.stderr, item_show_func=lambda item: item or "")
+            bar.render_progress()
+        bar.update(done - bar.pos, name or None)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.render_finish()

@@ -64,3 +64,11 @@ class OutputError(GeneratorError):
 
 class ShapeError(GeneratorError):
     """A file that should describe a model does not: of another kind, broken, or of an unknown architecture."""
+
+
+class LockError(GeneratorError):
+    """What the spec names could not be pinned, or the lock cannot be read or written; the old lock is as it was."""
+
+
+class ToolError(GeneratorError):
+    """A program that is needed is missing, failed, or took too long."""

@@ -1,4 +1,4 @@
-"""Where the files are that travel with the program: the static Nix tier, its tests, the schema."""
+"""Where the files are that travel with the program: the static Nix tier, its tests, the schemas."""
 
 from __future__ import annotations
 
@@ -18,17 +18,27 @@ def schema_path() -> Path:
     return _root() / "schema" / "deployment.schema.json"
 
 
+def lock_schema_path() -> Path:
+    """Return the path of the lock's JSON Schema."""
+    return _root() / "schema" / "lock.schema.json"
+
+
 def release_data(name: str) -> Path:
     """Return the path of a data file that Nix and Python both read (``nix/data``)."""
     return _root() / "nix" / "data" / name
 
 
 def static_files() -> dict[str, str]:
-    """Return the static tier as ``{path in the generated flake: text}``, sorted by path."""
+    """Return the static tier as ``{path in the generated flake: text}``, sorted by path.
+
+    The programs that run on the machines go with it, as the Python package that they are here.
+    """
     root = _root()
     found = {}
     for folder in ("nix", "tests/nix"):
         for path in sorted((root / folder).rglob("*")):
             if path.is_file() and path.suffix in {".nix", ".toml", ".md"}:
                 found[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
-    return found
+    for path in (_PACKAGE / "__init__.py", *sorted((_PACKAGE / "machine").glob("*.py"))):
+        found[f"nix/programs/{path.relative_to(_PACKAGE.parent).as_posix()}"] = path.read_text(encoding="utf-8")
+    return dict(sorted(found.items()))

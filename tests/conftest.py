@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from generator.emit import tree
 from generator.spec.load import load_spec
+from generator.spec.lockfile import lock_path, read_pins
 from tests import nix_program
 from tests.directories import BEFORE, FOREIGN, put, put_foreign
 from tests.nix_program import ROOT, Flakes, Nix
@@ -18,11 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from generator.spec.load import Spec
+
 # A busy machine is slow, and not wrong.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
-EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.suffix in {".toml", ".json"})
+EXAMPLES = sorted(
+    path
+    for path in (ROOT / "examples").iterdir()
+    if path.suffix in {".toml", ".json"} and not path.name.endswith(".lock.toml")
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -83,9 +90,15 @@ def _exists(store: str) -> bool:
     return Path(store).is_dir()
 
 
+def load(spec: Path | str) -> Spec:
+    """Load a spec as ``generate`` does, where a lock is beside it; without one it may name branches and tags."""
+    lock = lock_path(str(spec))
+    return load_spec(spec, locked=read_pins(lock) if lock and lock.exists() else None)
+
+
 def write_flake(spec: Path | str, output: Path, **local: str) -> Path:
     """Write the flake of a spec into a directory, as ``generate`` does; ``local`` are local.nix files by machine."""
-    for path, text in tree.render(load_spec(spec), None).items():
+    for path, text in tree.render(load(spec), None).items():
         (output / path).parent.mkdir(parents=True, exist_ok=True)
         (output / path).write_text(text, encoding="utf-8")
     for machine, text in local.items():

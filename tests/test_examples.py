@@ -13,8 +13,9 @@ import pytest
 
 from generator import resources
 from generator.emit import tree
-from generator.spec.load import load_spec
-from tests.conftest import EXAMPLES, write_flake
+from generator.lock.store import lock_text
+from generator.spec.lockfile import lock_path, read_pins
+from tests.conftest import EXAMPLES, load, write_flake
 from tests.nix_program import ROOT
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ ids = [path.stem for path in EXAMPLES]
 
 def generated(example: Path) -> dict[str, str]:
     """Return what is particular to an example's flake: the static tier is the same in all, and has its own tests."""
-    files = tree.render(load_spec(example), None)
+    files = tree.render(load(example), None)
     return {path: text for path, text in files.items() if path not in resources.static_files()}
 
 
@@ -66,6 +67,15 @@ def test_the_flake_is_the_golden_one(example: Path, *, update_golden: bool) -> N
         assert difference == "", f"{path}: to accept: pytest --update-golden, and read the change\n{difference}"
 
 
+@pytest.mark.parametrize("example", EXAMPLES, ids=ids)
+def test_the_lock_is_one_that_llmflake_wrote(example: Path) -> None:
+    lock = lock_path(str(example))
+    assert lock is not None
+    pins = read_pins(lock)
+    if lock.exists():
+        assert lock_text(pins) == lock.read_text(encoding="utf-8")
+
+
 def test_there_is_no_golden_without_its_example() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == {*ids, "plan"}
     assert {path.stem for path in (GOLDEN / "plan").iterdir()} <= set(ids)
@@ -80,14 +90,14 @@ def test_every_nix_file_parses(nix: Nix, example: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=ids)
 def test_the_machines_evaluate_and_systemd_accepts_their_units(flakes: Flakes, example: Path, tmp_path: Path) -> None:
     flake = write_flake(example, tmp_path / "flake")
-    spec = load_spec(example)
+    spec = load(example)
     for machine in spec.deployment.machines:
         facts = evaluate(flakes, flake, machine, tmp_path)
         assert facts["failed"] == []
         assert f"nixos-system-{machine}" in facts["toplevel"]
         assert facts["servers"] == sorted(service.name for service in spec.placement.services_on[machine])
         names = [f"{unit}.service" for unit in facts["ours"]]
-        names += [name for name in facts["units"] if name.startswith("llm-model-")]
+        names += [name for name in facts["units"] if name.startswith(("llm-model-", "llm-image-"))]
         verify_units(facts["units"], names, tmp_path)
 
 

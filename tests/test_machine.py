@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,14 +96,73 @@ def test_the_hosts_rocm_environment_reaches_the_container_and_the_sessions(aspen
     assert aspen1["variables"]["HSA_ENABLE_SDMA"] == "0"
 
 
-def test_the_server_waits_for_its_model(aspen1: dict[str, Any]) -> None:
-    unit = aspen1["units"]["vllm.service"]
-    assert "Requires=llm-model-gpt-oss-120b-derestricted.service" in unit
-    model = aspen1["units"]["llm-model-gpt-oss-120b-derestricted.service"]
-    assert (
-        '"download" "justinjja/gpt-oss-120b-Derestricted-MXFP4" "--revision" "a7fddca0dc0da89b367b97bb0f118bfc2179bee1"'
-        in model
+def test_the_server_waits_for_its_model_and_its_image(aspen1: dict[str, Any]) -> None:
+    (requires,) = (line for line in aspen1["units"]["vllm.service"].splitlines() if line.startswith("Requires="))
+    for unit in ("llm-model-gpt-oss-120b-derestricted.service", "llm-image-vllm.service"):
+        assert unit in requires.removeprefix("Requires=").split()
+
+
+def test_the_image_unit_brings_the_image_by_its_digest(aspen1: dict[str, Any]) -> None:
+    (start,) = (
+        line for line in aspen1["units"]["llm-image-vllm.service"].splitlines() if line.startswith("ExecStart=")
     )
+    digest = "5b0389109bb2db9346d3f0f971c4c99eba7e5e72cfa57e9a2a9b4ac67477771d"
+    assert "/bin/llmflake-image" in start
+    assert start.endswith(f'"vllm" "docker.io/rocm/vllm@sha256:{digest}"')
+
+
+def test_the_download_sees_little_of_the_machine(aspen1: dict[str, Any], tmp_path: Path) -> None:
+    """By systemd's own measure of exposure, from 0 to 10."""
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("no systemd-analyze on PATH; install systemd")
+    unit = tmp_path / "llm-model-x.service"
+    unit.write_text(aspen1["units"]["llm-model-gpt-oss-120b-derestricted.service"], encoding="utf-8")
+    command = [analyze, "security", "--offline=true", "--no-pager", "--threshold=20", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_token_reaches_the_download_as_a_credential(flakes: Flakes, tmp_path: Path) -> None:
+    local = """{ llmflake.hubTokenFile = "/run/secrets/hub"; }"""
+    flake = write_flake(ROOT / "examples" / "aspen1.toml", tmp_path, aspen1=local)
+    unit = "llm-model-gpt-oss-120b-derestricted.service"
+    text = flakes.eval(flake, "nixosConfigurations.aspen1", f'machine: machine.config.systemd.units."{unit}".text')
+    assert "LoadCredential=hub-token:/run/secrets/hub" in text
+    assert 'Environment="HF_TOKEN_PATH=%d/hub-token"' in text
+
+
+@pytest.mark.parametrize(
+    ("local", "message"),
+    [
+        ('llmflake.hubTokenFile = "/nix/store/x";', "is in the Nix store, which everybody can read"),
+        (
+            'virtualisation.podman.autoPrune = { enable = true; flags = [ "--all" ]; };',
+            "--all would remove the image that a rollback needs",
+        ),
+    ],
+)
+def test_what_would_give_away_a_token_or_a_rollback_is_refused(
+    flakes: Flakes, tmp_path: Path, local: str, message: str
+) -> None:
+    flake = write_flake(ROOT / "examples" / "aspen1.toml", tmp_path, aspen1=f"{{ {local} }}")
+    with pytest.raises(NixError, match=message):
+        flakes.eval(flake, "nixosConfigurations.aspen1", "machine: machine.config.system.build.toplevel.drvPath")
+
+
+def test_an_image_whose_hash_is_locked_is_a_package(flakes: Flakes, tmp_path: Path) -> None:
+    flake = write_flake(ROOT / "examples" / "aspen1.toml", tmp_path)
+    path = flake / "deployment.json"
+    data = json.loads(path.read_text(encoding="utf-8"))
+    image = data["services"]["llm"]["settings"]["containerImage"]
+    hashed = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+    path.write_text(json.dumps({**data, "images": {image: {"amd64": hashed}}}), encoding="utf-8")
+    found = flakes.eval(
+        flake,
+        "packages.x86_64-linux.image-vllm-5b0389109bb2",
+        "image: { inherit (image) imageName imageDigest outputHash; }",
+    )
+    assert found == {"imageName": "docker.io/rocm/vllm", "imageDigest": image.split("@")[1], "outputHash": hashed}
 
 
 def test_the_server_restarts_always_but_not_for_ever(aspen1: dict[str, Any]) -> None:
@@ -159,7 +221,7 @@ def test_the_lock_agrees_with_the_flake(flakes: Flakes, aspen1_flake: Path) -> N
         ("clan.modules", ["llm"]),
         ("nixosModules", ["aspen1"]),
         ("overlays", ["aspen1", "default"]),
-        ("packages.x86_64-linux", ["aspen1"]),
+        ("packages.x86_64-linux", ["aspen1", "llmflake-fetch", "llmflake-image"]),
         ("checks.x86_64-linux", ["machine-aspen1", "unit"]),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 
 from generator.catalog import models
 from generator.plan.ask import available_bytes, known_model
+from generator.spec.pins import FilePin
 from tests.planning import DISCRETE, GIB, GPT_OSS, GPT_OSS_GGUF, LLAMA, LLAMA_GGUF, MIB, PC, STRIX, deployment
 from tests.planning import llama as ask_llama
 from tests.planning import vllm as ask_vllm
@@ -241,3 +242,21 @@ def test_a_context_above_the_models_is_too_long_unless_it_is_stretched(
 def test_each_slot_of_a_divided_context_may_have_the_models_largest() -> None:
     assert not ask_llama(used=GPT_OSS_GGUF, ctx_size=4 * 131072, parallel=4).too_long
     assert ask_llama(used=GPT_OSS_GGUF, ctx_size=4 * 131072).too_long
+
+
+def locked(*files: tuple[str, int]) -> float:
+    """Return the bytes of gpt-oss-120b in three GGUF parts, with these files in the lock."""
+    pins = tuple(FilePin(path, size, "0" * 64) for path, size in files)
+    used = described(**{**GPT_OSS_GGUF, "file": "a-00001-of-00003.gguf"})
+    known = known_model(replace(used, files=pins), "llamacpp")
+    assert known.weights is not None
+    return known.weights.total
+
+
+def test_the_files_of_the_lock_give_the_size() -> None:
+    parts = [(f"a-0000{part}-of-00003.gguf", 20 * GIB) for part in (1, 2, 3)]
+    assert locked(*parts, ("README.md", 12), ("other.gguf", 7)) == 60 * GIB
+
+
+def test_a_lock_that_lacks_a_part_gives_no_size() -> None:
+    assert locked(("a-00001-of-00003.gguf", 20 * GIB)) == 63_387_346_464  # the catalog's

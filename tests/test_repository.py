@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -119,7 +120,7 @@ def test_the_readmes_first_block_is_what_the_command_prints(tmp_path: Path, monk
     command, output = blocks("console")[0].split("\n", 1)
     output = output.partition("$ cd ")[0]
     arguments = shlex.split(command.removeprefix("$ nix run .#generate -- "))
-    arguments[0] = str(ROOT / arguments[0])
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(main, ["generate", *arguments])
     assert done.exit_code == 0
@@ -132,11 +133,11 @@ def test_the_readmes_spec_is_right(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["validate", str(path)]).exit_code == 0
 
 
-def test_the_readmes_error_is_what_that_spec_with_a_branch_prints(
+def test_the_readmes_error_is_what_that_spec_with_a_slip_prints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    spec = re.sub(r'revision = ".*"', 'revision = "main"', blocks("toml")[0])
+    spec = blocks("toml")[0].replace('machines = ["aspen1"]', 'machines = ["apsen1"]')
     Path("broken.toml").write_text(spec, encoding="utf-8")
     done = CliRunner().invoke(main, ["validate", "broken.toml"])
     assert f"$ llmflake validate broken.toml\n{done.stderr}" in blocks("console")
@@ -156,6 +157,15 @@ def test_the_readmes_plan_is_what_the_command_prints_with_lines_left_out() -> No
         assert lines[at] == line
         at, skipping = at + 1, False
     assert skipping or at == len(lines)
+
+
+def test_the_readmes_refusal_is_what_that_spec_without_a_lock_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("deployment.toml").write_text(blocks("toml")[0], encoding="utf-8")
+    done = CliRunner().invoke(main, ["generate", "deployment.toml", "-o", "out"])
+    assert f"$ llmflake generate deployment.toml -o out\n{done.stderr}" in blocks("console")[2]
 
 
 def test_every_file_that_the_docs_name_is_there() -> None:

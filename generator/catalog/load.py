@@ -55,6 +55,7 @@ class ImageRecord:
     """A container image whose digest is known."""
 
     reference: str
+    tag: str
     engine: str
     release: str
     targets: tuple[str, ...]
@@ -134,7 +135,12 @@ def images() -> tuple[ImageRecord, ...]:
     """Return container images whose digest is known (``nix/data``)."""
     return tuple(
         ImageRecord(
-            entry["reference"], entry["engine"], entry["release"], tuple(entry["targets"]), default=entry["default"]
+            entry["reference"],
+            entry["tag"],
+            entry["engine"],
+            entry["release"],
+            tuple(entry["targets"]),
+            default=entry["default"],
         )
         for entry in _toml(resources.release_data("images.toml"))["image"]
     )

@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from generator.catalog.models import repositories
+from generator.spec.pins import image_name
 from generator.spec.rules.engines import image_of, release_of
 
 if TYPE_CHECKING:
     from generator.spec.load import Spec
-    from generator.spec.model import Machine, Model, Service
+    from generator.spec.model import Machine, Model, Service, Source
 
 _MARKER = "Managed by llmflake: generated; change the spec and generate again."
 SCHEMA_VERSION = 1
@@ -32,6 +33,7 @@ def deployment_data(spec: Spec) -> dict[str, Any]:
         "machines": {name: _machine(machine) for name, machine in deployment.machines.items()},
         "models": {name: _model(model) for name, model in deployment.models.items()},
         "services": {name: _service(spec, service) for name, service in deployment.services.items()},
+        **({"images": images} if (images := _image_hashes(spec)) else {}),
     }
 
 
@@ -64,6 +66,13 @@ def host_data(machine: Machine) -> dict[str, Any]:
     )
 
 
+def _image_hashes(spec: Spec) -> dict[str, dict[str, str]]:
+    """Return the hashes of images for the Nix store, by reference with digest, as far as the lock has them."""
+    return {
+        f"{image_name(image)}@{pin.digest}": dict(pin.hashes) for image, pin in spec.pins.images.items() if pin.hashes
+    }
+
+
 def _some(data: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value is not None}
 
@@ -93,9 +102,17 @@ def _model(model: Model) -> dict[str, Any]:
             "exclude": list(model.exclude),
             "directory": model.directory,
             "file": model.file,
+            "files": None
+            if model.files is None
+            else [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in model.files],
             "quantisation": model.quantisation or (known.format if known else None),
         }
     )
+
+
+def _source(source: Source) -> dict[str, Any]:
+    revision, sri = source.pinned or (source.revision, None)
+    return _some({source.kind: source.location, "revision": revision, "hash": sri})
 
 
 def _service(spec: Spec, service: Service) -> dict[str, Any]:
@@ -119,6 +136,7 @@ def _service(spec: Spec, service: Service) -> dict[str, Any]:
             "servedModelName": None if model is None else model.served_name or model.repository,
             "engineVersion": release_of(service, machines[0] if machines else None),
             "package": service.package,
+            "source": None if service.source is None else _source(spec.deployment.sources[service.source]),
             # One image for all machines is written down; machines that differ each find theirs in nix/data.
             "containerImage": images.pop() if container and len(images) == 1 else None,
             "containerRuntime": service.container.runtime if container else None,

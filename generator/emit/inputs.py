@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from generator import catalog
 from generator.errors import Location, OutputError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
 
 _PINS = Path(catalog.__file__).resolve().parent / "pins.json"
 _STRIX_HALO = "nix-strix-halo"
@@ -23,6 +26,12 @@ def _pins() -> dict[str, Any]:
 def input_names(*, strix_halo: bool) -> list[str]:
     """Return the names of the inputs; nix-strix-halo only where a service takes its vLLM from there."""
     return [name for name in _pins() if strix_halo or name != _STRIX_HALO]
+
+
+def original(name: str) -> dict[str, Any]:
+    """Return where an input comes from, as flake.lock writes it."""
+    found: dict[str, Any] = _pins()[name]["original"]
+    return found
 
 
 def declarations(names: list[str]) -> dict[str, Any]:
@@ -48,11 +57,13 @@ def caches(names: list[str]) -> dict[str, list[str]]:
     }
 
 
-def lock(names: list[str]) -> dict[str, Any]:
-    """Return flake.lock (version 7) for the same inputs."""
+def lock(names: list[str], renewed: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """Return flake.lock (version 7) for the same inputs; ``renewed`` are nodes instead of llmflake's own."""
     nodes: dict[str, Any] = {}
     for name in names:
         pin = _pins()[name]
+        if renewed and name in renewed:
+            pin = {"follows": pin["follows"], **renewed[name]}
         node: dict[str, Any] = {"locked": pin["locked"], "original": pin["original"]}
         inputs = {inner: ["nixpkgs" if inner == "nixpkgs-lib" else inner] for inner in pin["follows"]}
         # This flake keeps its own nixpkgs: with ours, nothing that its binary cache holds would be the same.
@@ -67,10 +78,11 @@ def lock(names: list[str]) -> dict[str, Any]:
     return {"nodes": {name: nodes[name] for name in sorted(nodes)}, "root": "root", "version": 7}
 
 
-def lock_text(wanted: dict[str, Any], existing: str | None, path: str) -> str:
+def lock_text(wanted: dict[str, Any], existing: str | None, path: str, renewed: Container[str] = frozenset()) -> str:
     """Return the text of flake.lock: inputs that are locked already stay as they are, and so do their hashes.
 
-    Pins belong to the flake's owner once they are there: ``nix flake update`` changes them, generating again does not.
+    Pins belong to the flake's owner once they are there: ``nix flake update`` changes them, generating again does not,
+    but for those that the owner ``renewed`` with ``llmflake lock --update``.
     Raises OutputError when the existing lock cannot be read.
     """
     if existing is None:
@@ -78,11 +90,11 @@ def lock_text(wanted: dict[str, Any], existing: str | None, path: str) -> str:
     nodes = _nodes(existing, path)
     owners: dict[str, Any] = nodes["root"]["inputs"]
     names = wanted["nodes"]["root"]["inputs"]
-    if owners.keys() == names.keys():
+    if owners.keys() == names.keys() and not any(name in renewed for name in names):
         return existing
     merged = dict(wanted["nodes"])
     for name in names:
-        if isinstance(owners.get(name), str):
+        if name not in renewed and isinstance(owners.get(name), str):
             merged = {node: entry for node, entry in merged.items() if not _belongs(node, name)}
             merged.update(_taken(nodes, owners[name], name))
     return _text({**wanted, "nodes": {node: merged[node] for node in sorted(merged)}})

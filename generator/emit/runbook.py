@@ -85,6 +85,8 @@ def _service(service: Service, login: str, spec: Spec) -> Iterator[str]:
     model = spec.deployment.models.get(service.model or "")
     yield from (f"`{service.name}` ({service.engine}) loads; a large model takes minutes:", "")
     commands = [f"{login} journalctl -u {service.unit} -f"]
+    if service.runtime == "container":
+        commands.insert(0, f"{login} journalctl -u llm-image-{service.unit} -f")
     if model is not None:
         commands.insert(0, f"{login} journalctl -u llm-model-{model.name} -f")
     if not service.start_on_boot:
@@ -110,6 +112,10 @@ def _rollback(machine: Machine, services: tuple[Service, ...], login: str, targe
     yield from ('Serve with Ollama instead: set `engine = "ollama"` and `models` in the spec, generate, deploy.', "")
     yield from ("Go back to the configuration before:", "")
     yield from _block("git revert HEAD", shlex.join(["clan", "machines", "update", machine.name]))
+    for service in services:
+        if service.runtime == "container":
+            previous = f"`localhost/llmflake/{service.unit}:previous`"
+            yield from (f"The image of before is still there, as {previous}: this needs no registry.", "")
     yield from (
         f"Or switch {target} itself back; if it does not boot, choose the generation before in its boot menu:",
         "",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _MARKER = "Managed by llmflake: generated; change the spec and generate again."
 LOCK = "flake.lock"
+PINS = "llmflake.lock.toml"
 
 
 def render(spec: Spec, existing_lock: str | None) -> dict[str, str]:
@@ -27,7 +28,8 @@ def render(spec: Spec, existing_lock: str | None) -> dict[str, str]:
     names = inputs.input_names(strix_halo=strix_halo)
     files = {
         "flake.nix": _flake(spec, names),
-        LOCK: inputs.lock_text(inputs.lock(names), existing_lock, LOCK),
+        LOCK: inputs.lock_text(inputs.lock(names, spec.pins.inputs), existing_lock, LOCK, spec.pins.inputs),
+        **({} if spec.pins.text is None else {PINS: spec.pins.text}),
         "deployment.json": deployment_json(spec),
         "RUNBOOK.md": runbook(spec),
         **{

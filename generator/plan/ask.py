@@ -9,6 +9,7 @@ from generator.catalog import models
 from generator.plan import defaults, llama_cache
 from generator.plan.arguments import flags_of, number, whole
 from generator.plan.weights import WeightBytes, weight_bytes
+from generator.shapes.files import parts, without_copies
 from generator.spec.rules.engines import release_of
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def known_model(model: Model, engine: str, given: Known | None = None) -> Known:
     if format_name is None and shape is not None and model.repository == name:
         format_name = shape.native_format
     stored = models.weight_format(format_name, kind)
-    size = model.size_gib * _GIB if model.size_gib is not None else None
+    size = model.size_gib * _GIB if model.size_gib is not None else _locked_bytes(model)
     if size is None and repository is not None and format_name == repository.format:
         size = float(repository.weight_bytes)
     if shape is None:
@@ -142,6 +143,17 @@ def known_model(model: Model, engine: str, given: Known | None = None) -> Known:
         else f'neither the size nor the format "{format_name or ""}" of {model.repository} is known'
     )
     return Known(shape, stored, weights, repository, "the catalog", why)
+
+
+def _locked_bytes(model: Model) -> float | None:
+    """Return the bytes of the weights among the files that the lock pins, None where it pins none."""
+    sizes = {file.path: file.size for file in model.files or ()}
+    if model.format == "gguf":
+        wanted = set(parts(model.file)) if model.file is not None else set()
+    else:
+        wanted = set(without_copies(path for path in sizes if path.endswith(".safetensors")))
+    found = [float(size) for path, size in sizes.items() if path in wanted]
+    return sum(found) if found and len(found) == len(wanted) else None
 
 
 def ask(service: Service, machine: Machine, model: Model | None, given: Known | None = None) -> Ask:

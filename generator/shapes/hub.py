@@ -153,7 +153,7 @@ class _Repository:
 def _explained(place: str) -> Iterator[None]:
     """Turn what huggingface_hub raises into our error, in our words."""
     from huggingface_hub import errors
-    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined] # the library's client, by its own name
+    from huggingface_hub.errors import HTTPError
 
     try:
         yield

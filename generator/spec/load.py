@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from generator import resources
 from generator.errors import SpecError
-from generator.spec import model, rules
+from generator.spec import coverage, model, pins, rules
+from generator.spec.pins import Pins
 from generator.spec.rules.finding import Context
 from generator.spec.schema import validate
 from generator.spec.source import Source, read_source
@@ -27,29 +28,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A spec: its text with positions, what it says, and where its services run."""
+    """A spec that is right: its text with positions, what it says, where its services run, and what its lock says."""
 
     source: Source
     deployment: Deployment
     placement: Placement
+    pins: Pins = field(default_factory=Pins)
+    notes: tuple[str, ...] = ()
 
 
-def load_spec(path: Path | str, *further: Rule) -> Spec:
+def load_spec(path: Path | str, *further: Rule, locked: Pins | None = None, lock: str | None = None) -> Spec:
     """Read and check a spec file ("-" is standard input); ``further`` are rules of higher floors, as the planner's.
+
+    With ``locked`` each branch and tag is what that lock says it is, and what it does not say is a problem; ``lock`` is
+    where it is, if not beside the spec.
 
     Raises SpecError with every problem at once: those of the schema, and those of the rules for what it lets through.
     """
     source = read_source(path)
     schema = json.loads(resources.schema_path().read_text(encoding="utf-8"))
     problems, wrong = validate(source, schema)
-    context = _context(source.data, _sound(source.data, wrong))
+    right = _sound(source.data, wrong)
+    context = _context(source.data, right, locked)
     found = _problems(source, context, rules.check, *further)
+    command = coverage.lock_command(str(path), lock)
+    if locked is not None:
+        said = _context(source.data, right)
+        found |= _problems(source, said, lambda _: coverage.gaps(said.deployment, locked, command))
     if wrong:
-        found |= _problems(source, _context(source.data, _legible(source.data, wrong)), rules.check_names)
+        found |= _problems(source, _context(source.data, _legible(source.data, wrong), locked), rules.check_names)
     if told := {*problems, *found}:
         raise SpecError(tuple(sorted(told)))
-    deployment = model.build(source.data)
-    return Spec(source, deployment, model.place(deployment))
+    deployment = context.deployment
+    notes = coverage.notes(deployment, locked, command) if locked is not None else []
+    return Spec(source, deployment, context.placement, locked or Pins(), tuple(notes))
 
 
 def problems_of(spec: Spec, *checks: Rule) -> tuple[Problem, ...]:
@@ -63,8 +75,10 @@ def _problems(source: Source, context: Context, *checks: Rule) -> set[Problem]:
     return {source.problem(f.path, f.what, f.hint, key=f.key) for f in findings}
 
 
-def _context(data: dict[str, Any], right: dict[str, Any]) -> Context:
+def _context(data: dict[str, Any], right: dict[str, Any], locked: Pins | None = None) -> Context:
     deployment = model.build(right)
+    if locked is not None:
+        deployment = pins.apply(deployment, locked)
     return Context(deployment, model.place(deployment), *(_names(data, table) for table in _TABLES))
 
 
@@ -83,7 +97,7 @@ def _sound(data: dict[str, Any], wrong: list[DataPath]) -> dict[str, Any]:
         table: {name: entry for name, entry in data.get(table, {}).items() if (table, name) not in broken}
         if (table,) not in broken
         else {}
-        for table in _TABLES
+        for table in (*_TABLES, "sources")
     }
     if "machines" not in data or not broken.isdisjoint({("machines",), ("models",)}):
         tables["services"] = {}  # nothing that they name could be found

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from generator.catalog.load import HardwareRecord, hardware
+
+if TYPE_CHECKING:
+    from generator.spec.pins import FilePin
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Files of one repository at one commit."""
+    """Files of one repository at one commit; ``files`` are those of the lock, None where they are not established."""
 
     name: str
     repository: str
@@ -86,6 +89,18 @@ class Model:
     size_gib: float | None
     shape: str | None
     directory: str
+    files: tuple[FilePin, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Source code: an archive ("url") or a repository ("git"); ``pinned`` are commit and SRI hash of the lock."""
+
+    name: str
+    kind: str
+    location: str
+    revision: str | None
+    pinned: tuple[str | None, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +141,7 @@ class Service:
     container: Container
     version: str | None
     package: str
+    source: str | None
     unit: str
     conflicts: tuple[str, ...]
     expect: Expect
@@ -144,6 +160,7 @@ class Deployment:
     clan: Clan
     machines: dict[str, Machine]
     models: dict[str, Model]
+    sources: dict[str, Source]
     services: dict[str, Service]
 
 
@@ -177,6 +194,8 @@ def place(deployment: Deployment) -> Placement:
 
 PORTS = {"vllm": 8000, "llamacpp": 8080, "ollama": 11434, "openai-compatible": 8000}
 RUNTIMES = {"vllm": "container", "llamacpp": "native", "ollama": "native", "openai-compatible": "container"}
+COPIES = ("original/*", "metal/*")
+"""Folders in which some repositories hold the same weights again, in formats that no engine here loads."""
 _UNITS = {"vllm": "vllm", "llamacpp": "llama-cpp", "ollama": "ollama"}
 
 
@@ -218,9 +237,9 @@ def _model(name: str, data: dict[str, Any]) -> Model:
     return Model(
         name=name,
         repository=data["repository"],
-        revision=data["revision"],
+        revision=data.get("revision", "main"),
         include=tuple(data.get("include", ())),
-        exclude=tuple(data.get("exclude", ())),
+        exclude=tuple(data.get("exclude", COPIES)),
         file=data.get("file"),
         served_name=data.get("served_name"),
         format=data["format"],
@@ -229,6 +248,12 @@ def _model(name: str, data: dict[str, Any]) -> Model:
         shape=data.get("shape"),
         directory=data.get("directory", f"/var/lib/llm/models/{name}"),
     )
+
+
+def _source(name: str, data: dict[str, Any]) -> Source:
+    if "url" in data:
+        return Source(name, "url", data["url"], None)
+    return Source(name, "git", data["git"], data.get("revision", "HEAD"))
 
 
 def _service(name: str, data: dict[str, Any]) -> Service:
@@ -257,6 +282,7 @@ def _service(name: str, data: dict[str, Any]) -> Service:
         ),
         version=data.get("version"),
         package=data.get("package", "nixpkgs"),
+        source=data.get("source"),
         unit=data.get("unit", _UNITS.get(engine, name)),
         conflicts=tuple(data.get("conflicts", ())),
         expect=Expect(
@@ -278,5 +304,6 @@ def build(data: dict[str, Any]) -> Deployment:
         clan=Clan(clan["name"], clan.get("description", "")),
         machines={name: _machine(name, entry) for name, entry in sorted(data["machines"].items())},
         models={name: _model(name, entry) for name, entry in sorted(data.get("models", {}).items())},
+        sources={name: _source(name, entry) for name, entry in sorted(data.get("sources", {}).items())},
         services={name: _service(name, entry) for name, entry in sorted(data["services"].items())},
     )

@@ -51,7 +51,24 @@ in
     default = overlayFor (lib.head (lib.attrValues deployment.machines));
   };
 
-  packages = lib.genAttrs systems (system: lib.mapAttrs (name: _: toplevel name) (machinesOf system));
+  # The machines; what runs on them beside the engines; and images whose hash the lock has, for `podman load`.
+  packages = lib.genAttrs systems (
+    system:
+    let
+      pkgs = nixpkgs.legacyPackages.${system};
+      prefixed = prefix: lib.mapAttrs' (name: lib.nameValuePair "${prefix}-${name}");
+    in
+    prefixed "llmflake" (import ../programs pkgs)
+    // prefixed "image" (
+      lib.mapAttrs (_: pkgs.dockerTools.pullImage) (
+        pure.images.pulls {
+          inherit (pkgs.go) GOARCH;
+          images = deployment.images or { };
+        }
+      )
+    )
+    // lib.mapAttrs (name: _: toplevel name) (machinesOf system)
+  );
 
   checks = lib.genAttrs systems (
     system:

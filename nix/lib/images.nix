@@ -57,4 +57,34 @@ in
       ) data.image;
     in
     if known == [ ] then null else head known;
+
+  /**
+    Arguments of `dockerTools.pullImage` for the images of a deployment whose hash is known for an architecture, by the
+    last part of their names and the beginning of their digests.
+
+    Type: { GOARCH, images } -> attrs of { imageName, imageDigest, hash, finalImageName, finalImageTag }
+    - images: by reference, { amd64 = "sha256-…"; arm64 = "sha256-…"; }, either of them or none
+    Example: pulls { GOARCH = "amd64"; images."docker.io/a/b@sha256:5b03…".amd64 = "sha256-…"; } => { b-5b0389109bb2 = { … }; }
+  */
+  pulls =
+    { GOARCH, images }:
+    builtins.listToAttrs (
+      map (
+        reference:
+        let
+          parts = match "((.*/)?([^/@]+))@sha256:(.{12}).*" reference;
+          name = head parts;
+        in
+        {
+          name = "${builtins.elemAt parts 2}-${builtins.elemAt parts 3}";
+          value = {
+            imageName = name;
+            imageDigest = digestOf reference;
+            hash = images.${reference}.${GOARCH};
+            finalImageName = name;
+            finalImageTag = "pinned";
+          };
+        }
+      ) (filter (reference: images.${reference} ? ${GOARCH}) (builtins.attrNames images))
+    );
 }

@@ -1,69 +1,134 @@
 # Managed by llmflake: the static tier, copied unchanged into every generated flake.
 _:
 let
-  repeat =
-    flag: values:
-    builtins.concatMap (value: [
-      flag
-      value
-    ]) values;
+  inherit (builtins)
+    elem
+    filter
+    head
+    isString
+    match
+    split
+    ;
+  # The paths stay below the model's directory.
+  unsafe =
+    path:
+    builtins.any (
+      part:
+      elem part [
+        ""
+        "."
+        ".."
+      ]
+    ) (filter isString (split "/" path));
 in
 {
   /**
-    Arguments of `hf` that bring exactly these files at this revision into the directory; resumes where it stopped.
+    What the downloader reads: which files, from where, to where. `files` is null where they are not established; the
+    downloader then takes sizes and hashes from the hub, at this revision.
 
-    Type: { repository, revision, include, exclude, directory, … } -> [string]
-    Example: download { repository = "a/b"; revision = "0f…"; include = [ ]; exclude = [ "metal/*" ]; directory = "/m"; }
-      => [ "download" "a/b" "--revision" "0f…" "--exclude" "metal/*" "--local-dir" "/m" ]
+    Type: { repository, revision, include, exclude, directory, files, … } -> attrs
   */
-  download =
+  manifest =
     {
       repository,
       revision,
       include,
       exclude,
       directory,
+      files,
       ...
     }:
-    [
-      "download"
-      repository
-      "--revision"
-      revision
-    ]
-    ++ repeat "--include" include
-    ++ repeat "--exclude" exclude
-    ++ [
-      "--local-dir"
-      directory
-    ];
+    {
+      inherit
+        directory
+        exclude
+        files
+        include
+        repository
+        revision
+        ;
+    };
 
   /**
-    The file that says that a download is complete. Its name depends on all that decides which files there are, so another
-    revision or another selection is another download, and a machine without a network starts with what it has.
+    serviceConfig of the unit that downloads: one directory and the network, nothing else of the machine.
 
-    Type: { repository, revision, include, exclude, directory, … } -> string
+    Type: { directory, tokenFile, … } -> attrs
+    - tokenFile: a file on the machine with a token for private repositories, or null; the unit alone sees what it holds
   */
-  stamp =
+  service =
+    { directory, tokenFile }:
     {
-      repository,
-      revision,
-      include,
-      exclude,
-      directory,
-      ...
-    }:
-    let
-      selection = builtins.hashString "sha256" (
-        builtins.toJSON [
-          repository
-          revision
-          include
-          exclude
-        ]
-      );
-    in
-    "${directory}/.complete-${builtins.substring 0 16 selection}";
+      Type = "oneshot";
+      User = "llm-models";
+      Group = "llm-models";
+      CacheDirectory = "llm-models";
+      ReadWritePaths = [ directory ];
+      # 65 GB over a home connection takes hours.
+      TimeoutStartSec = "infinity";
+      Restart = "on-failure";
+      RestartSec = 60;
+      # What trying again does not cure; see generator/machine/fetch.py.
+      RestartPreventExitStatus = [
+        64
+        65
+        69
+        73
+        77
+      ];
+
+      AmbientCapabilities = [ "" ];
+      CapabilityBoundingSet = [ "" ];
+      DevicePolicy = "closed";
+      LockPersonality = true;
+      MemoryDenyWriteExecute = true;
+      NoNewPrivileges = true;
+      PrivateDevices = true;
+      PrivateMounts = true;
+      PrivateTmp = true;
+      PrivateUsers = true;
+      ProcSubset = "pid";
+      ProtectClock = true;
+      ProtectControlGroups = true;
+      ProtectHome = true;
+      ProtectHostname = true;
+      ProtectKernelLogs = true;
+      ProtectKernelModules = true;
+      ProtectKernelTunables = true;
+      ProtectProc = "invisible";
+      ProtectSystem = "strict";
+      RemoveIPC = true;
+      RestrictAddressFamilies = [
+        "AF_INET"
+        "AF_INET6"
+        "AF_UNIX"
+      ];
+      RestrictNamespaces = true;
+      RestrictRealtime = true;
+      RestrictSUIDSGID = true;
+      SystemCallArchitectures = "native";
+      SystemCallErrorNumber = "EPERM";
+      SystemCallFilter = [
+        "@system-service"
+        "~@privileged"
+        "~@resources"
+      ];
+      UMask = "0022";
+    }
+    // (if tokenFile == null then { } else { LoadCredential = "hub-token:${tokenFile}"; });
+
+  /**
+    Environment of that unit.
+
+    Type: { tokenFile } -> attrs
+  */
+  environment =
+    { tokenFile }:
+    {
+      HF_HOME = "/var/cache/llm-models";
+      HF_HUB_DISABLE_PROGRESS_BARS = "1";
+      HF_HUB_DISABLE_TELEMETRY = "1";
+    }
+    // (if tokenFile == null then { } else { HF_TOKEN_PATH = "%d/hub-token"; });
 
   /**
     The unit that downloads, without ".service".
@@ -83,14 +148,24 @@ in
     { directory, file, ... }: if file == null then directory else "${directory}/${file}";
 
   /**
-    What is wrong with a revision, or null: a branch or a tag is another model tomorrow.
+    What is wrong with a model's pins, or null: a branch or a tag is another model tomorrow.
 
-    Type: { repository, revision, … } -> string | null
+    Type: { repository, revision, files, … } -> string | null
   */
   problem =
-    { repository, revision, ... }:
-    if builtins.match "[0-9a-f]{40}" revision != null then
-      null
+    {
+      repository,
+      revision,
+      files,
+      ...
+    }:
+    let
+      leaving = filter (file: unsafe file.path) (if files == null then [ ] else files);
+    in
+    if match "[0-9a-f]{40}" revision == null then
+      "revision \"${revision}\" of ${repository} is not a commit; run llmflake lock, or write the 40 hex digits of one"
+    else if leaving != [ ] then
+      "file \"${(head leaving).path}\" of ${repository} leaves the model's directory; correct its path"
     else
-      "revision \"${revision}\" of ${repository} is not a commit; write the 40 hex digits of one";
+      null;
 }

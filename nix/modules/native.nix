@@ -61,7 +61,7 @@ in
           ExecStart = utils.escapeSystemdExecArgs (
             [
               (getExe' (packages.engine {
-                inherit (config.llmflake.servers.${name}) serviceType package;
+                inherit (config.llmflake.servers.${name}) serviceType package source;
                 inherit (server) accelerator release;
                 inherit (host) target;
                 quantisation = if server.weights == null then null else server.weights.quantisation;

@@ -1,6 +1,6 @@
 # Managed by llmflake: the static tier, copied unchanged into every generated flake.
 /**
-  Model files: downloaded once, at their revision, before the server that needs them starts.
+  Model files: downloaded and checked, at their revision, before the server that needs them starts.
 */
 {
   config,
@@ -13,69 +13,65 @@ let
   inherit (lib)
     attrValues
     filter
-    getExe'
+    getExe
+    hasPrefix
     listToAttrs
     mkIf
     mkMerge
+    mkOption
     nameValuePair
+    types
     ;
   pure = import ../lib;
+  programs = import ../programs pkgs;
+  tokenFile = config.llmflake.hubTokenFile;
   servers = filter (server: server.weights != null && server.problems == [ ]) (
     attrValues config.llmflake.resolved
   );
   # Two servers may serve the same files.
   all = attrValues (listToAttrs (map (server: nameValuePair server.weights.name server.weights) servers));
-  hub = getExe' pkgs.python3Packages.huggingface-hub "hf";
-  touch = getExe' pkgs.coreutils "touch";
+  manifest =
+    weights:
+    builtins.toFile "${pure.weights.unit weights}.json" (builtins.toJSON (pure.weights.manifest weights));
   download =
     weights:
     nameValuePair (pure.weights.unit weights) {
-      description = "Download of ${weights.repository} at ${weights.revision}";
+      description = "Files of ${weights.repository} at ${weights.revision}";
       wants = [ "network-online.target" ];
       after = [ "network-online.target" ];
-      unitConfig.ConditionPathExists = "!${pure.weights.stamp weights}";
-      environment = {
-        HF_HOME = "/var/cache/llm-models";
-        HF_HUB_DISABLE_TELEMETRY = "1";
-      };
-      serviceConfig = {
-        Type = "oneshot";
-        ExecStart = utils.escapeSystemdExecArgs ([ hub ] ++ pure.weights.download weights);
-        ExecStartPost = utils.escapeSystemdExecArgs [
-          touch
-          (pure.weights.stamp weights)
-        ];
-        User = "llm-models";
-        Group = "llm-models";
-        CacheDirectory = "llm-models";
-        ReadWritePaths = [ weights.directory ];
-        # 65 GB over a home connection takes hours.
-        TimeoutStartSec = "infinity";
-        Restart = "on-failure";
-        RestartSec = 60;
-        CapabilityBoundingSet = [ "" ];
-        LockPersonality = true;
-        NoNewPrivileges = true;
-        PrivateDevices = true;
-        PrivateTmp = true;
-        ProtectControlGroups = true;
-        ProtectHome = true;
-        ProtectKernelModules = true;
-        ProtectKernelTunables = true;
-        ProtectSystem = "strict";
-        RestrictNamespaces = true;
-        RestrictRealtime = true;
-        RestrictSUIDSGID = true;
-        SystemCallArchitectures = "native";
-        SystemCallFilter = [
-          "@system-service"
-          "~@privileged"
-        ];
-      };
+      environment = pure.weights.environment { inherit tokenFile; };
+      serviceConfig =
+        pure.weights.service {
+          inherit (weights) directory;
+          inherit tokenFile;
+        }
+        // {
+          ExecStart = utils.escapeSystemdExecArgs [
+            (getExe programs.fetch)
+            "${manifest weights}"
+          ];
+        };
     };
 in
 {
+  options.llmflake.hubTokenFile = mkOption {
+    type = types.nullOr (types.strMatching "/.+");
+    default = null;
+    example = "/run/secrets/hub-token";
+    description = ''
+      A file on the machine that holds a token for private model repositories. It is handed to the downloads as a systemd
+      credential: it is in no argument, environment or log, and must not be in the Nix store.
+    '';
+  };
+
   config = mkIf (all != [ ]) {
+    assertions = [
+      {
+        assertion = tokenFile == null || !hasPrefix builtins.storeDir tokenFile;
+        message = "llmflake.hubTokenFile: ${toString tokenFile} is in the Nix store, which everybody can read; give a path outside it, as a string";
+      }
+    ];
+
     users.users.llm-models = {
       isSystemUser = true;
       group = "llm-models";

@@ -11,6 +11,37 @@ let
     cuda = pkgs.llama-cpp.override { cudaSupport = true; };
     cpu = pkgs.llama-cpp;
   };
+  fetched =
+    source:
+    if source.git != null then
+      pkgs.fetchgit {
+        url = source.git;
+        rev = source.revision;
+        inherit (source) hash;
+      }
+    else
+      pkgs.fetchurl { inherit (source) url hash; };
+  # llama.cpp at another commit: without the page that llama-server shows, whose packages nixpkgs pins for its own release.
+  built =
+    source: package:
+    package.overrideAttrs (old: {
+      # llama.cpp takes a number here and nothing else.
+      version = "0";
+      src = fetched source;
+      nativeBuildInputs = builtins.filter (
+        input: input != pkgs.npmHooks.npmConfigHook
+      ) old.nativeBuildInputs;
+      npmDeps = null;
+      preConfigure = ''
+        prependToVar cmakeFlags "-DLLAMA_BUILD_COMMIT:STRING=${
+          if source.revision == null then "pinned" else builtins.substring 0 7 source.revision
+        }"
+      '';
+      cmakeFlags = old.cmakeFlags ++ [
+        "-DLLAMA_BUILD_UI=OFF"
+        "-DLLAMA_BUILD_WEBUI=OFF"
+      ];
+    });
   vllm = {
     nixpkgs = pkgs.vllm;
     nix-strix-halo =
@@ -22,19 +53,21 @@ in
   /**
     The package whose bin/ holds the engine.
 
-    Type: { serviceType, package, accelerator, release, target, quantisation } -> derivation
+    Type: { serviceType, package, source, accelerator, release, target, quantisation } -> derivation
+    - source: llmflake.servers.<name>.source, for llama.cpp
   */
   engine =
     {
       serviceType,
       package,
+      source,
       accelerator,
       release,
       target,
       quantisation,
     }:
     if serviceType == "llamacpp" then
-      llamacpp.${accelerator}
+      if source == null then llamacpp.${accelerator} else built source llamacpp.${accelerator}
     else
       let
         chosen = vllm.${package};

@@ -59,4 +59,29 @@ in
       expected = null;
     };
   };
+  pulls = {
+    test_an_image_is_pulled_for_the_architecture_whose_hash_is_known = {
+      expr = lib.images.pulls {
+        GOARCH = "amd64";
+        images."docker.io/a/b@${digest}" = {
+          amd64 = "sha256-A";
+          arm64 = "sha256-B";
+        };
+      };
+      expected."b-5b0389109bb2" = {
+        imageName = "docker.io/a/b";
+        imageDigest = digest;
+        hash = "sha256-A";
+        finalImageName = "docker.io/a/b";
+        finalImageTag = "pinned";
+      };
+    };
+    test_an_image_without_a_hash_is_not_pulled = {
+      expr = lib.images.pulls {
+        GOARCH = "arm64";
+        images."docker.io/a/b@${digest}".amd64 = "sha256-A";
+      };
+      expected = { };
+    };
+  };
 }

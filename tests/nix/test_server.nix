@@ -30,6 +30,7 @@ let
     exclude = [ ];
     directory = "/d";
     file = null;
+    files = null;
     quantisation = "mxfp4";
   };
   resolveOn =

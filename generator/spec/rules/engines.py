@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from generator.catalog.load import images, version_key, vllm_releases
 from generator.catalog.models import repositories
+from generator.spec.pins import digest_of, image_name, image_tag
 from generator.spec.rules.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from generator.catalog.load import ReleaseRange
+    from generator.catalog.load import ImageRecord, ReleaseRange
     from generator.spec.model import Machine, Model, Service
     from generator.spec.rules.finding import Context
 
@@ -34,8 +35,15 @@ def release_of(service: Service, machine: Machine | None = None) -> str | None:
     image = image_of(service, machine)
     if image is None:
         return None
-    digest = image.rpartition("@")[2]
-    return next((known.release for known in images() if known.reference.endswith(digest)), None)
+    digest = digest_of(image)
+    return next((known.release for known in images() if _is(known, image, digest)), None)
+
+
+def _is(known: ImageRecord, image: str, digest: str | None) -> bool:
+    """Return whether an image is a known one: by its digest, or while it is not pinned by its name and tag."""
+    if digest is not None:
+        return digest_of(known.reference) == digest
+    return (image_name(known.reference), known.tag) == (image_name(image), image_tag(image))
 
 
 def image_of(service: Service, machine: Machine | None) -> str | None:
@@ -124,6 +132,8 @@ def _runtime(service: Service) -> Iterator[Finding]:
         )
     if service.package != "nixpkgs" and (service.runtime != "native" or service.engine != "vllm"):
         yield Finding((*here, "package"), "package is for a native vLLM", 'set runtime = "native", or leave it out')
+    if service.source is not None and (service.runtime != "native" or service.engine != "llamacpp"):
+        yield Finding((*here, "source"), "source is for a native llama.cpp", "leave it out", key=True)
     if service.engine == "ollama" and service.unit != "ollama":
         yield Finding((*here, "unit"), "services.ollama has one unit, ollama.service", "leave unit out")
 

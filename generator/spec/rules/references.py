@@ -67,6 +67,12 @@ def _service(context: Context, service: Service, tags: set[str]) -> Iterator[Fin
             f'there is no model "{service.model}"',
             suggestion(service.model, context.model_names, f"add [models.{service.model}]"),
         )
+    if service.source is not None and service.source not in context.deployment.sources:
+        yield Finding(
+            (*here, "source"),
+            f'there is no source "{service.source}"',
+            suggestion(service.source, context.deployment.sources, f"add [sources.{service.source}]"),
+        )
     yield from _conflicts(context, service)
 
 

@@ -117,6 +117,11 @@ in
       default = "nixpkgs";
       description = "Where a native vLLM comes from. `nix-strix-halo` needs that flake as an input; its binary cache is https://cache.hellas.ai.";
     };
+    source = nullable (types.submodule {
+      options = import ./source-options.nix { inherit lib; };
+    }) {
+      description = "The source code from which a native llama.cpp is built; null is nixpkgs' own release.";
+    };
     unit = nullable (types.strMatching "[A-Za-z0-9][A-Za-z0-9_.-]*") {
       example = "vllm-small";
       description = "The systemd unit without `.service`; null is the engine's name, and an openai-compatible server's own.";

@@ -34,6 +34,34 @@ in
     ];
     description = "Patterns of the files to leave out: some repositories hold their weights twice.";
   };
+  files = mkOption {
+    type = types.nullOr (
+      types.listOf (
+        types.submodule {
+          options = {
+            path = mkOption {
+              type = types.strMatching "[^/]+(/[^/]+)*";
+              example = "model-00001-of-00015.safetensors";
+              description = "The file's path in the repository, and below {option}`directory`.";
+            };
+            size = mkOption {
+              type = types.ints.unsigned;
+              example = 4891876104;
+              description = "Its size in bytes.";
+            };
+            sha256 = mkOption {
+              type = types.strMatching "[0-9a-f]{64}";
+              example = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+              description = "The SHA-256 of its contents, in hex.";
+            };
+          };
+        }
+      )
+    );
+    default = null;
+    example = [ ];
+    description = "Exactly the files to download; null asks the hub, at {option}`revision`, which there are and what they hash to.";
+  };
   directory = mkOption {
     type = types.strMatching "/.*";
     example = "/var/lib/llm/models/gpt-oss-120b";
