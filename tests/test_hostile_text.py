@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +14,6 @@ import pytest
 from tests.conftest import write_flake
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.nix_program import Flakes
 
 HOSTILE = "${builtins.abort \"x\"} ''${y} \"q\" 'q' \\ $(reboot) `reboot` %n %% $HOME ; & | \n\tsecond é 🎉"
@@ -130,8 +129,8 @@ def test_a_native_servers_words_and_environment_are_literal(facts: dict[str, Any
 
 
 def test_a_downloads_patterns_are_literal(facts: dict[str, Any]) -> None:
-    words = exec_words(facts["download"])
-    assert words[words.index("--include") + 1] == HOSTILE
+    manifest = json.loads(Path(exec_words(facts["download"])[-1]).read_text(encoding="utf-8"))
+    assert manifest["include"] == [HOSTILE]
 
 
 def test_a_sessions_environment_is_literal(facts: dict[str, Any]) -> None:
