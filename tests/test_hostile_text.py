@@ -6,7 +6,7 @@ import json
 import os
 import re
 import subprocess
-from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +17,6 @@ from tests.conftest import write_flake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.nix_program import Flakes
 
@@ -174,9 +173,9 @@ def test_a_native_servers_words_and_environment_are_literal(facts: dict[str, Any
 
 
 def test_a_downloads_patterns_are_literal(facts: dict[str, Any]) -> None:
-    words = exec_words(facts["download"])
-    assert words[words.index("--include") + 1] == HOSTILE
-    assert [word for flag, word in pairwise(words) if flag == "--exclude"] == [HOSTILE, BARE]
+    manifest = json.loads(Path(exec_words(facts["download"])[-1]).read_text(encoding="utf-8"))
+    assert manifest["include"] == [HOSTILE]
+    assert manifest["exclude"] == [HOSTILE, BARE]
 
 
 def test_a_kernel_parameter_is_literal(facts: dict[str, Any]) -> None:

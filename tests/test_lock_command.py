@@ -266,6 +266,17 @@ def test_offline_pins_what_needs_no_network_and_says_what_it_leaves_open(world: 
     assert "note: models.more: the lock has its commit and not its files' hashes" in output
 
 
+def test_renewing_one_entry_leaves_what_is_to_be_resolved(world: World) -> None:
+    world.locked()
+    spec = world.spec.read_text(encoding="utf-8")
+    more = f'\n[models.more]\nrepository = "o/nothing"\nrevision = "{NEWER}"\nformat = "gguf"\n'
+    world.spec.write_text(spec + more, encoding="utf-8")
+    world.locked("--offline")
+    world.locked("--update", "tiny")
+    assert world.data()["models"]["more"]["to_resolve"] is True
+    assert "no such repository" in world.run("lock")[2], "without a name, it is tried again"
+
+
 def test_offline_refuses_what_only_a_network_tells(world: World) -> None:
     code, _, complaint = world.run("lock", "--offline")
     assert (code, world.lock.exists()) == (1, False)

@@ -18,6 +18,8 @@ _Result = TypeVar("_Result")
 DEFAULT_SECONDS = 120.0
 REQUEST_SECONDS = 30.0
 """How long one request may wait for an answer; whatever is still coming in has as long again."""
+DOWNLOAD = 30
+"""How many times longer than for an answer a program may take that downloads."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 20.0
 
 

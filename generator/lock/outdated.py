@@ -13,16 +13,18 @@ from generator.catalog.models import repositories
 from generator.emit import inputs
 from generator.lock import pool
 from generator.lock.hub import Hub
+from generator.lock.images import images_of
 from generator.lock.limits import Limits
 from generator.lock.registry import Registries
-from generator.lock.resolve import images_of, input_names
+from generator.lock.resolve import input_names
 from generator.spec.pins import digest_of, image_name, image_tag, is_commit
 from generator.spec.rules.engines import release_of, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from generator.lock.resolve import Options, Users
+    from generator.lock.images import Users
+    from generator.lock.resolve import Options
     from generator.spec.load import Spec
     from generator.spec.model import Service
     from generator.spec.pins import Pins

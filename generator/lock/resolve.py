@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,11 @@ from generator.emit import inputs
 from generator.errors import Location, LockError, Problem
 from generator.lock import pool
 from generator.lock.hub import Hub
+from generator.lock.images import images_of, with_hashes
 from generator.lock.inputs import renew
-from generator.lock.limits import DEFAULT_SECONDS, Limits
+from generator.lock.limits import DEFAULT_SECONDS, DOWNLOAD, Limits
 from generator.lock.registry import Registries
-from generator.spec.pins import ImagePin, ModelPin, Pins, SourcePin, digest_of, image_name, is_commit
-from generator.spec.rules.engines import image_of
+from generator.spec.pins import ImagePin, ModelPin, Pins, SourcePin, digest_of, is_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from generator.spec.model import Model, Source
 
     Job = Callable[[], Any]
-
-ARCHITECTURES = {"x86_64-linux": "amd64", "aarch64-linux": "arm64"}
-_DOWNLOAD = 30
-"""How many times longer than for an answer a program may take that downloads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,29 +98,7 @@ def resolve(spec: Spec, old: Pins, options: Options) -> Pins:
             if f"input {name}" in found or name in old.inputs
         },
     )
-    return _with_hashes(spec, pins, options) if options.image_hashes else pins
-
-
-@dataclass(frozen=True, slots=True)
-class Users:
-    """The services that run an image, and the architectures that it must have."""
-
-    names: frozenset[str]
-    architectures: frozenset[str]
-
-
-def images_of(spec: Spec) -> dict[str, Users]:
-    """Return the container images that a deployment runs, by their references: the spec's, or the catalog's."""
-    found: dict[str, Users] = {}
-    for service in spec.deployment.services.values():
-        for machine in spec.placement.machines_of[service.name]:
-            image = image_of(service, machine)
-            if image is not None:
-                users = found.get(image, Users(frozenset(), frozenset()))
-                found[image] = Users(
-                    users.names | {service.name}, users.architectures | {ARCHITECTURES[machine.system]}
-                )
-    return dict(sorted(found.items()))
+    return with_hashes(spec, pins, options.seconds, options.progress) if options.image_hashes else pins
 
 
 def input_names(spec: Spec) -> list[str]:
@@ -149,7 +123,8 @@ def _require_known(spec: Spec, names: list[str], update: frozenset[str]) -> None
 def _stale_model(model: Model, pin: ModelPin | None, options: Options) -> bool:
     if pin is None or not pin.fits(model) or model.name in options.update:
         return True
-    return pin.files is None and not options.offline
+    # What is to be resolved is tried again whenever everything is looked at.
+    return pin.files is None and not options.offline and not options.update
 
 
 def _stale_image(image: str, services: frozenset[str], old: Pins, options: Options) -> bool:
@@ -214,45 +189,14 @@ def _models(hub: Hub, models: dict[str, Model], found: dict[str, Any], options: 
 
 def _source(source: Source, seconds: float) -> SourcePin:
     if source.kind == "url":
-        hashed = nix.prefetch_file(source.location, timeout=seconds * _DOWNLOAD)
+        hashed = nix.prefetch_file(source.location, timeout=seconds * DOWNLOAD)
         return SourcePin("url", source.location, None, None, hashed)
     requested = source.revision or "HEAD"
     commit = requested if is_commit(requested) else nix.resolve_git(source.location, requested, timeout=seconds)
-    pin = nix.prefetch_git(source.location, commit, timeout=seconds * _DOWNLOAD)
+    pin = nix.prefetch_git(source.location, commit, timeout=seconds * DOWNLOAD)
     return SourcePin("git", source.location, requested, pin.revision, pin.hash)
 
 
 def _input(spec: Spec, name: str, old: Pins, seconds: float) -> dict[str, Any]:
     names = input_names(spec)
-    return renew(name, inputs.declarations(names), inputs.lock(names, old.inputs), timeout=seconds * _DOWNLOAD)
-
-
-def _with_hashes(spec: Spec, pins: Pins, options: Options) -> Pins:
-    """Return the lock with the hash of every image for every architecture that runs it: downloads the images."""
-    jobs = {
-        f"hash of {image} {architecture}": partial(
-            nix.prefetch_docker,
-            image_name(image),
-            pins.images[image].digest,
-            architecture,
-            timeout=options.seconds * _DOWNLOAD,
-        )
-        for image, users in images_of(spec).items()
-        for architecture in sorted(users.architectures - pins.images[image].hashes.keys())
-    }
-    hashes = pool.run(jobs, options.progress, workers=1)
-    images = {
-        image: replace(
-            pin,
-            hashes={
-                **pin.hashes,
-                **{
-                    architecture: hashes[f"hash of {image} {architecture}"]
-                    for architecture in ARCHITECTURES.values()
-                    if f"hash of {image} {architecture}" in hashes
-                },
-            },
-        )
-        for image, pin in pins.images.items()
-    }
-    return replace(pins, images=images)
+    return renew(name, inputs.declarations(names), inputs.lock(names, old.inputs), timeout=seconds * DOWNLOAD)

@@ -95,7 +95,6 @@ in
         ${imageUnit server} = {
           description = "Container image of ${server.unit}";
           wants = [ "network-online.target" ];
-          requires = daemon;
           after = [ "network-online.target" ] ++ daemon;
           serviceConfig = {
             Type = "oneshot";
