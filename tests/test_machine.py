@@ -169,6 +169,7 @@ def test_the_server_restarts_always_but_not_for_ever(aspen1: dict[str, Any]) -> 
     unit = aspen1["units"]["vllm.service"].splitlines()
     assert [line for line in unit if line.startswith("Restart=")] == ["Restart=always"]
     assert "StartLimitBurst=5" in unit
+    assert "MemoryMax=infinity" in unit
     assert not [line for line in unit if line.startswith("WatchdogSec")]
 
 

@@ -168,6 +168,15 @@ def test_the_readmes_refusal_is_what_that_spec_without_a_lock_prints(
     assert f"$ llmflake generate deployment.toml -o out\n{done.stderr}" in blocks("console")[2]
 
 
+def expanded(name: str) -> list[str]:
+    """Return what a shell makes of braces: ``a{b,c}`` is ``ab`` and ``ac``."""
+    before, brace, rest = name.partition("{")
+    if not brace:
+        return [name]
+    inner, _, after = rest.partition("}")
+    return [f"{before}{choice}{after}" for choice in inner.split(",")]
+
+
 def test_every_file_that_the_docs_name_is_there() -> None:
     for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         if document.name == "plan.md":  # somebody else's words about somebody else's repository
@@ -175,6 +184,9 @@ def test_every_file_that_the_docs_name_is_there() -> None:
         text = document.read_text(encoding="utf-8")
         for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
             assert (document.parent / link).exists(), f"{document.name}: {link}"
+        for names in re.findall(r"\btest_[\w{},-]+\.(?:py|nix)\b", text):
+            for name in expanded(names):
+                assert list((ROOT / "tests").rglob(name)), f"{document.name}: {name}"
         for path in re.findall(r"`((?:nix|generator|schema|examples|docs|tests)/[\w./-]+\.\w+)`", text):
             assert (ROOT / path).exists(), f"{document.name}: {path}"
 

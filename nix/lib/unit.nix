@@ -45,6 +45,17 @@ in
   };
 
   /**
+    Memory of every server, in a container or not. GTT is not charged to cgroups: a lower MemoryMax would bound only what
+    is not the problem. When memory runs out the server goes, not sshd.
+
+    Type: attrs
+  */
+  memory = {
+    MemoryMax = "infinity";
+    OOMScoreAdjust = 500;
+  };
+
+  /**
     serviceConfig of a server that runs natively: the GPU and nothing else of the machine.
 
     Type: { accelerator, renderNode, unit, readOnlyPaths, jit } -> attrs
@@ -66,11 +77,7 @@ in
       WorkingDirectory = "/var/lib/${unit}";
       TimeoutStopSec = 120;
 
-      # GTT is not charged to cgroups: MemoryMax would bound only what is not the problem.
-      MemoryMax = "infinity";
       LimitMEMLOCK = "infinity";
-      # When memory runs out the server goes, not sshd.
-      OOMScoreAdjust = 500;
 
       SupplementaryGroups =
         if accelerator == "cpu" then

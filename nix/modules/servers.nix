@@ -82,7 +82,7 @@ in
           conflicts = map (unit: "${unit}.service") servers.${name}.conflicts;
           # Rebooting into a machine whose server failed five times is a fresh start; see nix/lib/unit.nix.
           unitConfig = pure.unit.startLimits;
-          serviceConfig = mapAttrs (_: lib.mkForce) pure.unit.restart;
+          serviceConfig = mapAttrs (_: lib.mkForce) (pure.unit.restart // pure.unit.memory);
         };
       }) resolved
     );

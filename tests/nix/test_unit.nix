@@ -29,6 +29,16 @@ in
       expected = false;
     };
   };
+  memory = {
+    test_memory_is_not_bounded_where_the_bound_would_not_hold = {
+      expr = lib.unit.memory.MemoryMax;
+      expected = "infinity";
+    };
+    test_the_server_goes_before_the_rest_of_the_machine = {
+      expr = lib.unit.memory.OOMScoreAdjust > 0;
+      expected = true;
+    };
+  };
   service = {
     test_the_gpu_and_nothing_else = {
       expr = (service { }).DeviceAllow;
@@ -54,10 +64,6 @@ in
         SupplementaryGroups = [ ];
         DevicePolicy = "closed";
       };
-    };
-    test_memory_is_not_bounded_where_the_bound_would_not_hold = {
-      expr = (service { }).MemoryMax;
-      expected = "infinity";
     };
     test_only_a_compiling_engine_may_write_code = {
       expr = map (jit: (service { inherit jit; }).MemoryDenyWriteExecute) [
