@@ -53,6 +53,7 @@ url = "{url}"
 engine = "vllm"
 machines = ["m"]
 model = "tiny"
+accept = ["slow", "unproven"]
 version = "0.28.0"
 container.image = "{image}"
 
@@ -62,6 +63,7 @@ machines = ["m"]
 model = "gguf"
 source = "code"
 conflicts = ["llm"]
+accept = ["slow", "unproven"]
 
 [models.gguf]
 repository = "o/m"

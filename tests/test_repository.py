@@ -165,7 +165,7 @@ def test_the_readmes_refusal_is_what_that_spec_without_a_lock_prints(
     monkeypatch.chdir(tmp_path)
     Path("deployment.toml").write_text(blocks("toml")[0], encoding="utf-8")
     done = CliRunner().invoke(main, ["generate", "deployment.toml", "-o", "out"])
-    assert f"$ llmflake generate deployment.toml -o out\n{done.stderr}" in blocks("console")[2]
+    assert f"$ llmflake generate deployment.toml -o out\n{done.stderr}" in blocks("console")
 
 
 def expanded(name: str) -> list[str]:

@@ -33,6 +33,8 @@ def test_the_static_tier_is_every_file_of_nix_and_its_tests_byte_for_byte() -> N
         for path in (ROOT / folder).rglob("*")
         if path.is_file()
     }
+    programs = [ROOT / "generator" / "__init__.py", *(ROOT / "generator" / "machine").glob("*.py")]
+    wanted |= {f"nix/programs/{path.relative_to(ROOT).as_posix()}": path.read_text(encoding="utf-8") for path in programs}
     assert found == wanted
     assert list(found) == sorted(found)
 
@@ -41,8 +43,12 @@ def test_what_an_editor_leaves_beside_them_is_not_taken(tmp_path: Path, monkeypa
     for name in ("lib/a.nix", "lib/a.nix~", "lib/.a.nix.swp", "lib/__pycache__/a.pyc", "data/b.toml"):
         (tmp_path / "nix" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "nix" / name).write_text("x")
+    for name in ("__init__.py", "machine/a.py", "machine/a.py~", "machine/__pycache__/a.pyc"):
+        (tmp_path / "generator" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "generator" / name).write_text("x")
     monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "generator")
-    assert list(resources.static_files()) == ["nix/data/b.toml", "nix/lib/a.nix"]
+    programs = ["nix/programs/generator/__init__.py", "nix/programs/generator/machine/a.py"]
+    assert list(resources.static_files()) == ["nix/data/b.toml", "nix/lib/a.nix", *programs]
 
 
 def test_inside_a_wheel_the_packages_own_files_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

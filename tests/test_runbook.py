@@ -53,6 +53,7 @@ def test_the_example_has_the_plans_phases_in_their_order() -> None:
         "ssh root@aspen1 'cat /sys/class/drm/card*/device/mem_info_gtt_total'",
         *("ssh root@aspen1 rocminfo", "ssh root@aspen1 rocm-smi"),
         "ssh root@aspen1 journalctl -u llm-model-gpt-oss-120b-derestricted -f",
+        "ssh root@aspen1 journalctl -u llm-image-vllm -f",
         *("ssh root@aspen1 journalctl -u vllm -f", "ssh root@aspen1 systemctl stop vllm"),
         *("git revert HEAD", "clan machines update aspen1", "ssh root@aspen1 nixos-rebuild switch --rollback"),
     ]
