@@ -47,6 +47,8 @@ def folder(tmp_path: Path) -> Path:
     """Return a directory with a spec that is right and one that is wrong."""
     (tmp_path / "good.toml").write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "broken.toml").write_text(BROKEN, encoding="utf-8")
+    for name in ("good", "broken"):
+        (tmp_path / f"{name}.lock.toml").write_bytes(EXAMPLE.with_suffix(".lock.toml").read_bytes())
     return tmp_path
 
 
@@ -125,12 +127,13 @@ def test_what_was_written_is_listed_with_what_to_do_next(folder: Path) -> None:
     done = llmflake("generate", "good.toml", "-o", "my out", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[:7] == [
+    assert lines[:8] == [
         *("my out", "├── RUNBOOK.md", "├── deployment.json", "├── flake.lock", "├── flake.nix"),
-        *("├── machines", "│   └── aspen1"),
+        *("├── llmflake.lock.toml", "├── machines", "│   └── aspen1"),
     ]
     written = sum(path.is_file() for path in (folder / "my out").rglob("*"))
-    assert lines[lines.index("Next:") - 2] == f"{written} created"
+    assert f"{written} created" in lines
+    assert lines[lines.index("Next:") - 2].startswith("note: models.gpt-oss-120b-derestricted: ")
     assert lines[lines.index("Next:") :] == [
         *("Next:", "  cd 'my out'", "  git init", "  git add .", "  nix flake check", "  clan machines update aspen1")
     ]
@@ -153,7 +156,9 @@ def test_machines_get_the_files_as_json(folder: Path) -> None:
     done = llmflake("generate", "good.toml", "-o", "out", "--json", cwd=folder)
     data = json.loads(done.stdout)
     files = sorted(p.relative_to(folder / "out").as_posix() for p in (folder / "out").rglob("*") if p.is_file())
+    (note,) = data.pop("notes")
     assert data == {"output": "out", "created": files, "updated": [], "unchanged": [], "deleted": [], "written": True}
+    assert note.startswith("models.gpt-oss-120b-derestricted: the lock has its commit and not its files' hashes;")
 
 
 def test_a_file_of_somebody_else_is_refused_and_nothing_written(folder: Path) -> None:
@@ -275,7 +280,7 @@ def test_the_help_of_a_command_has_examples_that_work(folder: Path, command: str
 def test_every_command_is_told_in_one_whole_line(folder: Path) -> None:
     text = llmflake("--help", cwd=folder).stdout
     lines = text.partition("Commands:\n")[2].splitlines()
-    assert [line.split()[0] for line in lines] == ["generate", "plan", "schema", "validate"]
+    assert [line.split()[0] for line in lines] == ["generate", "lock", "plan", "schema", "validate"]
     assert not [line for line in lines if line.endswith("...")]
 
 

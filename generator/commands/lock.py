@@ -49,8 +49,9 @@ LOCK = click.option(
 )
 @JSON
 def lock(spec: str, lock_file: Path | None, *, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 - options
-    """Pin what SPEC names: models to commits and hashes, images to digests, sources to hashes, flake inputs.
+    """Pin what SPEC names, in a lock beside it.
 
+    Models to commits and the hashes of their files, images to digests, sources to hashes, and the flake's inputs.
     What is pinned stays pinned until --update names it. A failure changes nothing.
 
     A token for private repositories is taken from HF_TOKEN, or from the file that HF_TOKEN_PATH names; logins to
