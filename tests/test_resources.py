@@ -34,7 +34,9 @@ def test_the_static_tier_is_every_file_of_nix_and_its_tests_byte_for_byte() -> N
         if path.is_file()
     }
     programs = [ROOT / "generator" / "__init__.py", *(ROOT / "generator" / "machine").glob("*.py")]
-    wanted |= {f"nix/programs/{path.relative_to(ROOT).as_posix()}": path.read_text(encoding="utf-8") for path in programs}
+    wanted |= {
+        f"nix/programs/{path.relative_to(ROOT).as_posix()}": path.read_text(encoding="utf-8") for path in programs
+    }
     assert found == wanted
     assert list(found) == sorted(found)
 
