@@ -9,11 +9,11 @@ import pytest
 
 from generator.emit import tree
 from generator.spec.load import load_spec
-from tests import nix_program
+from tests import llama, nix_program
 from tests.nix_program import ROOT, Flakes, Nix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.suffix in {".toml", ".json"})
@@ -65,6 +65,18 @@ def flakes(nix: Nix, request: pytest.FixtureRequest) -> Flakes:
         remembered[key] = stores[path.name] = store
     request.config.cache.set("llmflake/stores", remembered)
     return Flakes(nix, stores)
+
+
+@pytest.fixture(scope="session")
+def llama_server() -> Iterator[llama.LlamaServer]:
+    """Start a real llama-server that answers as ``smollm2``; tests that stop or hang it start one of their own."""
+    found = llama.programs()
+    if found is None:
+        pytest.skip(llama.NEED_LLAMA)
+    server = llama.LlamaServer(*found)
+    server.start()
+    yield server
+    server.stop()
 
 
 def _exists(store: str) -> bool:
