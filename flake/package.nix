@@ -18,7 +18,10 @@ python3Packages.buildPythonApplication {
   build-system = [ python3Packages.hatchling ];
   dependencies = [
     python3Packages.click
+    python3Packages.httpx
     python3Packages.jsonschema
+    python3Packages.junitparser
+    python3Packages.prometheus-client
     python3Packages.tree-sitter
     python3Packages.tree-sitter-json
     python3Packages.tree-sitter-grammars.tree-sitter-toml

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from generator import __version__, report, resources
+from generator.commands.verify import verify
 from generator.errors import GeneratorError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def generate(spec: str, output: Path, *, check: bool, as_json: bool) -> None:
 @_JSON
 def validate(spec: str, *, as_json: bool) -> None:
     """Check SPEC, and print every problem that it has with its place and what to do."""
-    loaded = _guarded(lambda: _load(spec), as_json=as_json)
+    loaded = read_spec(spec, as_json=as_json)
     deployment = loaded.deployment
     counts = {
         "machines": len(deployment.machines),
@@ -115,6 +116,11 @@ def validate(spec: str, *, as_json: bool) -> None:
 def schema() -> None:
     """Print the JSON Schema of specs, for editors and other tools."""
     click.echo(resources.schema_path().read_text(encoding="utf-8"), nl=False)
+
+
+def read_spec(spec: str, *, as_json: bool) -> Spec:
+    """Read a spec; print its problems and exit with 1 when it has any."""
+    return _guarded(lambda: _load(spec), as_json=as_json)
 
 
 def _load(spec: str) -> Spec:
@@ -163,3 +169,6 @@ def _print_written(output: Path, changes: Changes, loaded: Spec) -> None:
 
 def _print_json(data: dict[str, Any]) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+main.add_command(verify)

@@ -50,6 +50,7 @@ class FaultyServer:
     queue: int | None = None  # requests that may wait; more get 503
     reasoning: str = ""
     token_text: str | None = None
+    more_metrics: str = ""
     asked: int = 0
     finished: int = 0
     tokens: int = 0
@@ -186,7 +187,7 @@ class FaultyServer:
         for name, (kind, value) in values.items():
             lines += [f"# TYPE {name.removesuffix('_total') if kind == 'counter' else name} {kind}"]
             lines += [f'{name}{{engine="0",model_name="{self.model}"}} {value}']
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines) + "\n" + self.more_metrics
 
 
 _TURN = 0.0005

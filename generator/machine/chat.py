@@ -36,6 +36,7 @@ class Request:
     max_tokens: int
     stream: bool = True
     exact: bool = False
+    temperature: float = 0.0
 
     def body(self) -> dict[str, Any]:
         """Return the body of the HTTP request."""
@@ -43,7 +44,7 @@ class Request:
             **({"model": self.model} if self.model else {}),
             "messages": list(self.messages),
             "max_tokens": self.max_tokens,
-            "temperature": 0,
+            "temperature": self.temperature,
             **({"ignore_eos": True} if self.exact else {}),
             **({"stream": True, "stream_options": {"include_usage": True}} if self.stream else {}),
         }
