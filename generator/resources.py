@@ -31,4 +31,7 @@ def static_files() -> dict[str, str]:
         for path in sorted((root / folder).rglob("*")):
             if path.is_file() and path.suffix in {".nix", ".toml", ".md"}:
                 found[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
-    return found
+    # The programs of the machines are made of the same files that run here.
+    for path in (_PACKAGE / "__init__.py", *sorted((_PACKAGE / "machine").glob("*.py"))):
+        found[f"nix/programs/generator/{path.relative_to(_PACKAGE).as_posix()}"] = path.read_text(encoding="utf-8")
+    return dict(sorted(found.items()))

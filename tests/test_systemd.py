@@ -46,14 +46,17 @@ def test_actions_do_not_wait_and_do_not_ask(systemctl: Path) -> None:
     async def act() -> list[str | None]:
         manager = Systemctl()
         return [
-            await manager.restart("vllm"),
+            await manager.restart("vllm", planned=False),
+            await manager.restart("vllm", planned=True),
             await manager.stop("vllm"),
             await manager.start("x"),
             await manager.reboot(),
         ]
 
-    assert asyncio.run(act()) == [None] * 4
+    assert asyncio.run(act()) == [None] * 5
     assert (systemctl / "calls").read_text().splitlines() == [
+        "restart --no-block vllm.service --no-ask-password",
+        "reset-failed vllm.service --no-ask-password",
         "restart --no-block vllm.service --no-ask-password",
         "stop --no-block vllm.service --no-ask-password",
         "start --no-block x.service --no-ask-password",
@@ -63,5 +66,5 @@ def test_actions_do_not_wait_and_do_not_ask(systemctl: Path) -> None:
 
 def test_an_action_that_fails_says_why(systemctl: Path) -> None:
     (systemctl / "fail").touch()
-    assert asyncio.run(Systemctl().restart("vllm")) == "no"
+    assert asyncio.run(Systemctl().restart("vllm", planned=False)) == "no"
     assert asyncio.run(Systemctl().state("vllm")) == "no\n"

@@ -42,7 +42,7 @@ class FakeUnits:
         """Return whether the unit is active; each start has an invocation of its own."""
         return UnitState(self.active.get(unit, "inactive"), "success", f"{unit}-{self.starts}")
 
-    async def restart(self, unit: str) -> str | None:
+    async def restart(self, unit: str, *, planned: bool) -> str | None:  # noqa: ARG002
         """Restart, as the test says how."""
         self.done.append(f"restart {unit}")
         await asyncio.to_thread(self.on_restart)

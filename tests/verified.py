@@ -65,7 +65,8 @@ SEEN = {
     "pages_limit": "30146560\n",
     "kernel_log": "[drm] amdgpu: 512M of VRAM memory ready\n[drm] amdgpu: 117760M of GTT memory ready.\n",
     "firmware": (
-        "MES_KIQ feature version: 6, firmware version: 0x0000006f\nMES feature version: 1, firmware version: 0x00000080\n"
+        "MES_KIQ feature version: 6, firmware version: 0x0000006f\n"
+        "MES feature version: 1, firmware version: 0x00000080\n"
     ),
     "gpu_users": "0::/machine.slice/libpod-0123.scope/container\n",
     "nodes": "/dev/kfd 666 render\n/dev/dri/renderD128 666 render\n",

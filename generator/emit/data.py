@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from generator.catalog.load import repositories
@@ -98,6 +99,13 @@ def _model(model: Model) -> dict[str, Any]:
     )
 
 
+def _health(spec: Spec, service: Service) -> dict[str, Any]:
+    found = _some({camel(name): value for name, value in asdict(service.health).items()})
+    if service.health.fallback is not None:
+        found["fallback"] = spec.deployment.services[service.health.fallback].unit
+    return found
+
+
 def _service(spec: Spec, service: Service) -> dict[str, Any]:
     machines = spec.placement.machines_of[service.name]
     images = {image_of(service, machine) for machine in machines}
@@ -128,6 +136,7 @@ def _service(spec: Spec, service: Service) -> dict[str, Any]:
             "extraEnv": service.extra_env,
         }
     )
+    settings["health"] = _health(spec, service)
     if service.flags:
         settings[service.engine] = {camel(name): value for name, value in service.flags.items()}
     return {"machines": list(service.machines), "tags": list(service.tags), "settings": settings}

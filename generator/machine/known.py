@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from generator.machine.chat import Fault, Reply
 
 # "late": no whole answer in time. "busy" and "refused" say nothing against the engine: others may be answered, or ours
-# was not allowed.
+# was not allowed, or names a model that is not there.
 Outcome = Literal["passed", "slow", "wrong", "late", "dead", "busy", "refused"]
 _BUSY = frozenset({429, 503})
-_REFUSED = frozenset({401, 403})
+_REFUSED = frozenset({401, 403, 404})
 
 
 @dataclass(frozen=True, slots=True)

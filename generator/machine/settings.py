@@ -32,6 +32,7 @@ class Settings:
     reboot_interval_hours: float
     restart_after_requests: int | None
     restart_after_hours: float | None
+    window: float = 7200.0  # of the unit's start limit, within which restarts are counted
 
 
 def parse(text: str) -> Settings:

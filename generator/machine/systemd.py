@@ -31,8 +31,8 @@ class Manager(Protocol):
     async def state(self, unit: str) -> UnitState | str:
         """Return the state of a unit."""
 
-    async def restart(self, unit: str) -> str | None:
-        """Restart a unit, without waiting for it."""
+    async def restart(self, unit: str, *, planned: bool) -> str | None:
+        """Restart a unit, without waiting for it; a planned restart does not count towards the unit's start limit."""
 
     async def start(self, unit: str) -> str | None:
         """Start a unit, without waiting for it."""
@@ -52,8 +52,10 @@ class Systemctl:
         code, output = await _run("show", f"{unit}.service", *(f"--property={name}" for name in _PROPERTIES))
         return parse_state(output) if code == 0 else output
 
-    async def restart(self, unit: str) -> str | None:
+    async def restart(self, unit: str, *, planned: bool) -> str | None:
         """Restart a unit, without waiting for it."""
+        if planned:
+            await _act("reset-failed", f"{unit}.service")
         return await _act("restart", "--no-block", f"{unit}.service")
 
     async def start(self, unit: str) -> str | None:

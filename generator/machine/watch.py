@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Health = Literal["stopped", "starting", "healthy", "busy", "suspect", "draining", "hung"]
 Action = Literal["none", "probe", "restart", "planned restart", "fallback", "reboot", "give up"]
 
-WINDOW = 7200.0  # seconds; the start limit of nix/lib/unit.nix
 FAILURES = 3  # answers in a row that prove a server broken
 RETRY = 5.0  # seconds to the next question after one that failed
 
@@ -198,8 +197,8 @@ def _climb(
     now = sample.now
     state = replace(
         state,
-        restarts=tuple(time for time in state.restarts if now - time < WINDOW),
-        fell_back=state.fell_back if state.fell_back is not None and now - state.fell_back < WINDOW else None,
+        restarts=tuple(time for time in state.restarts if now - time < settings.window),
+        fell_back=state.fell_back if state.fell_back is not None and now - state.fell_back < settings.window else None,
         complaint=why,
     )
     # Whatever is done, the server is judged anew from here on.

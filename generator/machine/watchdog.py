@@ -115,7 +115,7 @@ class Watchdog:
         _LOG.warning("%s: %s", decision.action, decision.why)
         problem: str | None = None
         if decision.action in {"restart", "planned restart"}:
-            problem = await self._manager.restart(settings.unit)
+            problem = await self._manager.restart(settings.unit, planned=decision.action != "restart")
         elif decision.action == "fallback" and settings.fallback_unit is not None:
             problem = await self._manager.stop(settings.unit) or await self._manager.start(settings.fallback_unit)
         elif decision.action == "reboot":

@@ -97,6 +97,7 @@ def expectations(spec: Spec, machine: str, floors: dict[str, Floors] | None = No
 
 def _service(spec: Spec, service: Service, floors: Floors) -> ServiceExpectation:
     model = spec.deployment.models.get(service.model or "")
+    health = service.health
     slots = service.flags.get("parallel", 1) if service.engine == "llamacpp" else service.flags.get("max_num_seqs", 1)
     context = service.flags.get("max_model_len")
     if service.engine == "llamacpp" and service.flags.get("ctx_size"):
@@ -108,7 +109,7 @@ def _service(spec: Spec, service: Service, floors: Floors) -> ServiceExpectation
         host=_ANYWHERE.get(service.host, service.host),
         context=context,
         concurrency=max(1, min(slots, _MOST_AT_ONCE)),
-        known=Known(),
+        known=Known(health.question, health.answer, health.max_tokens),
         floors=floors,
     )
 

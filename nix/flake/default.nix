@@ -51,7 +51,11 @@ in
     default = overlayFor (lib.head (lib.attrValues deployment.machines));
   };
 
-  packages = lib.genAttrs systems (system: lib.mapAttrs (name: _: toplevel name) (machinesOf system));
+  packages = lib.genAttrs systems (
+    system:
+    import ../programs nixpkgs.legacyPackages.${system}
+    // lib.mapAttrs (name: _: toplevel name) (machinesOf system)
+  );
 
   checks = lib.genAttrs systems (
     system:

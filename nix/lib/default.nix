@@ -12,6 +12,7 @@ let
     container = ./container.nix;
     deployment = ./deployment.nix;
     environment = ./environment.nix;
+    health = ./health.nix;
     images = ./images.nix;
     kernel = ./kernel.nix;
     llama-args = ./llama-args.nix;
