@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SPEC ?= examples/aspen1.toml
 OUT ?= out/$(basename $(notdir $(SPEC)))
 
-.PHONY: help generate test lint bench nix clean
+.PHONY: help generate test test-systemd lint bench bench-verify nix llama clean
 
 help:
 	@echo "make generate [SPEC=examples/aspen1.toml] [OUT=out/aspen1]   write a flake"
@@ -15,8 +15,13 @@ help:
 generate: $(VENV)/ready
 	@$(BIN)/llmflake generate $(SPEC) -o $(OUT)
 
-test: $(VENV)/dev nix
+test: $(VENV)/dev nix llama
 	$(BIN)/pytest
+
+# Boots a machine with a real systemd, by root alone.
+test-systemd: $(VENV)/dev nix
+	@bin/set-up-machine .machine/debian
+	LLMFLAKE_BOOT=1 $(BIN)/pytest tests/test_systemd_machine.py
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -25,6 +30,9 @@ lint: $(VENV)/dev
 
 bench: $(VENV)/dev nix
 	$(BIN)/python -m bench
+
+bench-verify: $(VENV)/dev
+	$(BIN)/python -m bench verify
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -36,6 +44,9 @@ $(VENV)/ready: pyproject.toml
 $(VENV)/dev: pyproject.toml $(VENV)/ready
 	@bin/set-up-python $(PYTHON) $(VENV) '.[dev]'
 	@touch $@
+
+llama: $(VENV)/dev
+	@bin/set-up-llama .llama $(BIN)/pip
 
 nix:
 	@bin/set-up-nix

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from bench import evaluation, fleet, startup
+from bench import evaluation, fleet, startup, verify
 
-_BENCHES = {"startup": startup.run, "fleet": fleet.run, "evaluation": evaluation.run}
+_BENCHES = {"startup": startup.run, "fleet": fleet.run, "evaluation": evaluation.run, "verify": verify.run}
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """A server of the tests' own, for what no good one does: OpenAI's protocol, vLLM's metrics, and faults on demand.
 
-Standard library alone, so that it also runs inside a bare container: python3 faulty_server.py --port 8000 --fault hang
+Standard library alone, so that it also runs inside a bare container: python3 faulty_server.py --port 8000
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ class FaultyServer:
 
     async def _answer(self, writer: asyncio.StreamWriter, line: str, headers: dict[str, str], body: bytes) -> bool:
         path = line.split(" ")[1]
-        if path == "/health":
-            return await _send(writer, 200, "")
-        if path == "/metrics":
-            return await _send(writer, 200, self.metrics(), "text/plain; version=0.0.4")
+        if path == "/fault":
+            self.fault = json.loads(body)
+        if path in {"/health", "/metrics", "/fault"}:
+            return await _send(writer, 200, self.metrics() if path == "/metrics" else "", "text/plain; version=0.0.4")
         if self.key is not None and headers.get("authorization") != f"Bearer {self.key}":
             return await _send(writer, 401, json.dumps({"error": "Unauthorized"}))
         if path == "/v1/models":
@@ -238,18 +239,21 @@ def serving(server: FaultyServer, port: int = 0) -> Iterator[str]:
         thread.join(10)
 
 
-async def _main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--fault", choices=FAULTS)
-    parser.add_argument("--fault-after", type=float, default=0.0, help="seconds until the fault begins")
-    arguments = parser.parse_args()
-    server = FaultyServer()
-    listening = await asyncio.start_server(server.handle, "127.0.0.1", arguments.port)
-    await asyncio.sleep(arguments.fault_after)
-    server.fault = arguments.fault
+async def _serve(server: FaultyServer, port: int) -> None:
+    listening = await asyncio.start_server(server.handle, "127.0.0.1", port)
     await listening.serve_forever()
 
 
+def _main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--rate", type=float, default=500.0, help="tokens a second and request")
+    parser.add_argument("--fault-file", type=Path, help="a file that names the fault with which to start")
+    arguments = parser.parse_args()
+    file: Path | None = arguments.fault_file
+    fault = file.read_text().strip() if file is not None and file.exists() else ""
+    asyncio.run(_serve(FaultyServer(fault=fault or None, rate=arguments.rate, slots=256), arguments.port))
+
+
 if __name__ == "__main__":
-    asyncio.run(_main())
+    _main()
