@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 SPEC ?= examples/aspen1.toml
 OUT ?= out/$(basename $(notdir $(SPEC)))
 
-.PHONY: help generate test test-systemd lint bench bench-verify nix llama clean
+.PHONY: help generate test test-systemd test-vllm lint bench bench-verify nix llama clean
 
 help:
 	@echo "make generate [SPEC=examples/aspen1.toml] [OUT=out/aspen1]   write a flake"
 	@echo "make test      every test        make lint    ruff and mypy"
+	@echo "make test-systemd   boots a machine        make test-vllm   installs a real vLLM (3.4 GB)"
 	@echo "make bench     the benchmarks    make clean   remove what this made"
 
 generate: $(VENV)/ready
@@ -17,6 +18,11 @@ generate: $(VENV)/ready
 
 test: $(VENV)/dev nix llama
 	$(BIN)/pytest
+
+# Against a real vLLM on the CPU, 3.4 GB.
+test-vllm: $(VENV)/dev nix
+	@bin/set-up-vllm $(PYTHON) .vllm
+	$(BIN)/pytest tests/test_real_vllm.py
 
 # Boots a machine with a real systemd, by root alone.
 test-systemd: $(VENV)/dev nix

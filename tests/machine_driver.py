@@ -6,7 +6,9 @@ Standard library alone. Every scenario leaves one entry in the JSON file of the 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -114,7 +116,7 @@ def stopped() -> dict[str, Any]:
 def crash() -> dict[str, Any]:
     call("systemctl", "start", "vllm.service")
     before = show("vllm")
-    call("kill", "-9", before["MainPID"])
+    os.kill(int(before["MainPID"]), signal.SIGKILL)
     took = until(lambda: show("vllm")["InvocationID"] != before["InvocationID"], 30)
     ready = until(lambda: show("vllm")["ActiveState"] == "active", 30)
     return {"took": took, "ready": ready, "server": show("vllm"), "actions": actions()}
@@ -159,7 +161,7 @@ def watchdog_hangs() -> dict[str, Any]:
     """Unlike an engine it notifies systemd, which kills it when it does not."""
     call("systemctl", "start", "vllm-watchdog.service")
     before = show("vllm-watchdog")
-    call("kill", "-STOP", before["MainPID"])
+    os.kill(int(before["MainPID"]), signal.SIGSTOP)
     took = until(lambda: show("vllm-watchdog")["MainPID"] not in {before["MainPID"], "0"}, 60)
     ready = until(lambda: show("vllm-watchdog")["ActiveState"] == "active", 30)
     return {"took": took, "ready": ready, "watchdog": show("vllm-watchdog")}

@@ -75,11 +75,12 @@ def watch(
     beside: Callable[[httpx.AsyncClient], Coroutine[None, None, None]] | None = None,
     *,
     until_done: int = 10**9,
+    key: str | None = None,
 ) -> float:
     """Watch for some seconds, or until so many things were done, with a load beside it; return how long it took."""
 
     async def run() -> float:
-        watching = asyncio.create_task(Watchdog(configured, units, folder, tick=TICK).run())
+        watching = asyncio.create_task(Watchdog(configured, units, folder, key=key, tick=TICK).run())
         began = time.monotonic()
         async with httpx.AsyncClient(trust_env=False) as client:
             load = asyncio.create_task(beside(client)) if beside else None
