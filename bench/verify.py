@@ -50,6 +50,34 @@ def run() -> Iterator[str]:
             f"rate measured: {statistics.median(rates):.1f} tokens/s at the median of {_AT_ONCE} streams, "
             f"{min(rates):.1f} to {max(rates):.1f}; the server sends {_RATE:g}"
         )
+        firsts = statistics.median(reply.first or 0.0 for reply in many.replies) * 1000
+        throughput = tokens / many.seconds
+        yield f"{_AT_ONCE} streams at once: first token {firsts:.1f} ms at the median, {throughput:.0f} tokens/s"
+        yield _peer(url)
+
+
+def _peer(url: str) -> str:
+    """Return what ``vllm bench serve`` says of the same server under the same load."""
+    program = ROOT / ".vllm" / "venv" / "bin" / "vllm"
+    if not program.exists():
+        return "vllm bench serve: not installed; `make test-vllm` does it"
+    load = ["--backend", "openai-chat", "--base-url", url, "--endpoint", "/v1/chat/completions", "--model", "tiny"]
+    load += ["--tokenizer", str(ROOT / ".vllm" / "model"), "--dataset-name", "random", "--random-input-len", "16"]
+    load += ["--random-output-len", str(_TOKENS), "--num-prompts", str(_AT_ONCE), "--max-concurrency", str(_AT_ONCE)]
+    done = subprocess.run(
+        [str(program), "bench", "serve", *load, "--ignore-eos"],
+        env={**os.environ, "VLLM_TARGET_DEVICE": "cpu"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = {
+        name.strip(): value.strip() for name, _, value in (line.partition(":") for line in done.stdout.splitlines())
+    }
+    return (
+        f"vllm bench serve, the same: first token {found['Median TTFT (ms)']} ms at the median, "
+        f"{found['Output token throughput (tok/s)']} tokens/s"
+    )
 
 
 def _first_token(server: Server) -> str:

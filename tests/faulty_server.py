@@ -95,7 +95,8 @@ class FaultyServer:
             return await _send(writer, 200, "<html>a proxy's idea of an answer</html>", "text/html")
         if body.get("model", self.model) != self.model:
             return await _send(writer, 404, json.dumps({"error": {"message": "The model does not exist"}}))
-        prompt = sum(len(message["content"].split()) for message in body["messages"])
+        body["max_tokens"] = body.get("max_tokens") or body.get("max_completion_tokens") or 64
+        prompt = sum(len(str(message["content"]).split()) for message in body["messages"])
         if prompt + body["max_tokens"] > self.context:
             return await _send(writer, 400, json.dumps({"error": {"message": "maximum context length exceeded"}}))
         if self._slots is None:

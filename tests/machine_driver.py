@@ -25,6 +25,7 @@ METRICS = Path("/var/lib/llm-watchdog/vllm.prom")
 FAULT = HERE / "fault"
 HANG_LIMIT = 5.0
 PROBE_INTERVAL = 5.0
+_BURST = 5  # of the unit's start limit
 PROMISED = PROBE_INTERVAL + HANG_LIMIT + 30.0
 
 
@@ -150,9 +151,10 @@ def garbage() -> dict[str, Any]:
     def ended() -> bool:
         state = show("vllm")
         seen.add(state["ActiveState"])
-        return state["ActiveState"] == "failed" and state["Result"] == "start-limit-hit"
+        return state["ActiveState"] == "failed" and int(state["NRestarts"]) >= _BURST
 
-    took = until(ended, 120)
+    took = until(ended, 150)
+    time.sleep(10)  # and it stays there
     FAULT.unlink()
     return {"code": code, "took": took, "seen": sorted(seen), "server": show("vllm")}
 

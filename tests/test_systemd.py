@@ -22,12 +22,8 @@ def test_a_pending_job_is_seen() -> None:
     assert parse_state("ActiveState=inactive\nResult=success\nJob=1234\n").job
 
 
-@pytest.mark.parametrize(
-    ("active", "result", "exhausted"),
-    [("failed", "start-limit-hit", True), ("failed", "exit-code", False), ("inactive", "success", False)],
-)
-def test_only_the_start_limit_is_exhaustion(active: str, result: str, exhausted: bool) -> None:  # noqa: FBT001
-    assert UnitState(active, result).exhausted is exhausted
+def test_restarts_are_counted() -> None:
+    assert parse_state("ActiveState=failed\nNRestarts=5\n").restarts == 5
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,7 +60,7 @@ class Life:
         if judgement is not None:
             self.probe_since = None
         unit = self.unit(self.now)
-        unit = UnitState(unit.active, unit.result, f"{unit.invocation}-{self.starts}", unit.job)
+        unit = replace(unit, invocation=f"{unit.invocation}-{self.starts}")
         sample = Sample(
             self.now,
             1e9 + self.now,
@@ -188,6 +188,26 @@ def test_a_unit_that_died_until_its_start_limit_falls_back_at_once() -> None:
     server = life(idle, None, fallback_unit="llama-cpp", reboot=True)
     server.unit = lambda _: UnitState("failed", "start-limit-hit")
     assert [action for _, action in server.live(20000)] == ["fallback"]
+
+
+def test_a_unit_that_was_to_start_again_and_failed_instead_falls_back() -> None:
+    """What systemd 257 shows at the start limit: the result is that of the last failure."""
+    server = life(idle, None, fallback_unit="llama-cpp")
+    server.unit = lambda now: (
+        UnitState("activating", "exit-code", restarts=4) if now < 1100 else UnitState("failed", "exit-code", restarts=5)
+    )
+    assert [action for _, action in server.live(3600)] == ["fallback"]
+
+
+def test_a_unit_that_a_person_stopped_and_that_failed_of_it_is_left_alone() -> None:
+    server = life(idle, PASSED, fallback_unit="llama-cpp")
+    states = {
+        0: UnitState("active", "success", "1"),
+        1: UnitState("deactivating"),
+        2: UnitState("failed", "signal", restarts=3),
+    }
+    server.unit = lambda now: states[min(2, int(now - 1000) // 100)]
+    assert server.live(3600) == []
 
 
 def test_the_ladder_is_climbed_rung_by_rung() -> None:

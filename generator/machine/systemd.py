@@ -7,7 +7,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-_PROPERTIES = ("ActiveState", "Result", "InvocationID", "Job")
+_PROPERTIES = ("ActiveState", "Result", "InvocationID", "Job", "NRestarts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,7 @@ class UnitState:
     result: str = "success"
     invocation: str = ""
     job: bool = False
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether it failed so often that systemd starts it no more; a unit that a person stopped is not that."""
-        return self.active == "failed" and self.result == "start-limit-hit"
+    restarts: int = 0  # by systemd itself, since somebody started it
 
 
 class Manager(Protocol):
@@ -79,6 +75,7 @@ def parse_state(output: str) -> UnitState:
         found.get("Result", "success"),
         found.get("InvocationID", ""),
         found.get("Job", "") not in {"", "0"},
+        int(found.get("NRestarts") or 0),
     )
 
 

@@ -41,6 +41,8 @@ class Sample:
 class State:
     """What is remembered between samples."""
 
+    seen: str = ""  # the unit's state at the last sample
+    exhausted: bool = False  # systemd starts it no more
     invocation: str = ""
     started: float = 0.0
     proof: float = 0.0  # when there was progress last
@@ -69,9 +71,10 @@ class Decision:
 def step(settings: Settings, state: State, sample: Sample) -> tuple[State, Decision]:
     """Judge a sample; return what to remember and what to do."""
     unit = sample.unit
+    state = replace(state, exhausted=_exhausted(state, unit), seen=unit.active)
     if sample.standing_in and unit.active != "active":
         return replace(state, invocation=""), Decision("none", "stopped", f"{settings.fallback_unit} stands in")
-    if unit.exhausted and not unit.job:
+    if state.exhausted and not unit.job:
         return _climb(
             settings, replace(state, invocation=""), sample, "it died until its start limit", may_restart=False
         )
@@ -97,6 +100,18 @@ def step(settings: Settings, state: State, sample: Sample) -> tuple[State, Decis
     if state.failures >= FAILURES:
         return _climb(settings, state, sample, state.complaint)
     return _active(settings, state, sample)
+
+
+def _exhausted(state: State, unit: UnitState) -> bool:
+    """Say whether a unit failed so often that systemd gave up, and is not one that a person stopped.
+
+    A unit that ran into its start limit keeps the result of its last failure, so the way there has to tell: it
+    was to be started again, and failed instead.
+    """
+    if unit.active != "failed":
+        return False
+    gave_up = state.seen == "activating" and unit.restarts > 0
+    return state.exhausted or gave_up or unit.result == "start-limit-hit"
 
 
 def _progress(settings: Settings, state: State, sample: Sample) -> State:
