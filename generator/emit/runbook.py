@@ -50,7 +50,13 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
     if machine.gtt_mib is not None or machine.kernel.package is not None:
         yield from ("The kernel and its parameters take effect after a reboot.", "")
         yield from _block(f"{login} reboot")
-    yield from ("### 3. Verify", "")
+    yield from (
+        "### 3. Verify",
+        "",
+        "All of it at once, where SPEC is the file that this was generated from; below are the steps by hand:",
+        "",
+    )
+    yield from _block(shlex.join(["llmflake", "verify", "SPEC", machine.name, "--soak", "1h"]))
     yield from _system(machine, login)
     for service in services:
         yield from _service(service, login, spec)
