@@ -107,12 +107,10 @@ async def ask(
                 await response.aclose()
     except TimeoutError:
         fault = Fault("timeout", f"no whole answer within {limits.total:g} s, {reading.pieces} pieces came")
-    except httpx.ConnectTimeout:
-        fault = Fault("unreachable", "no connection within 10 s")
+    except (httpx.ConnectTimeout, httpx.ConnectError) as error:
+        fault = Fault("unreachable", str(error) or "no connection")
     except httpx.TimeoutException:
         fault = Fault("timeout", f"nothing came for {limits.pause:g} s, after {reading.pieces} pieces")
-    except httpx.ConnectError as error:
-        fault = Fault("unreachable", str(error) or "connection refused")
     except httpx.TransportError as error:
         fault = Fault("cut", f"{str(error) or type(error).__name__}, after {reading.pieces} pieces")
     return reading.reply(fault)

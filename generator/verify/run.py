@@ -59,7 +59,7 @@ def verify(
             continue
         for phase in plan.phases:
             if phase in _SERVER:
-                yield from asyncio.run(_collect(_SERVER[phase](one, server)))
+                yield from _each(_SERVER[phase](one, server))
         if plan.soak_seconds > 0:
             yield from _soak(one, server, plan.soak_seconds, tell)
 
@@ -70,8 +70,15 @@ def unreachable(expected: MachineExpectation, phase: Phase, error: TransportErro
     return criterion.not_checked(str(error), "see target_host in the spec, and 'ssh' to it by hand")
 
 
-async def _collect(verdicts: AsyncIterator[Verdict]) -> list[Verdict]:
-    return [verdict async for verdict in verdicts]
+def _each(verdicts: AsyncIterator[Verdict]) -> Iterator[Verdict]:
+    """Hand over each verdict as it is decided, not when the phase is over."""
+
+    async def following() -> Verdict | None:
+        return await anext(verdicts, None)
+
+    with asyncio.Runner() as runner:
+        while (verdict := runner.run(following())) is not None:
+            yield verdict
 
 
 def _soak(

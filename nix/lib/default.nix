@@ -21,6 +21,7 @@ let
     udev = ./udev.nix;
     unit = ./unit.nix;
     vllm-args = ./vllm-args.nix;
+    watchdog = ./watchdog.nix;
     weights = ./weights.nix;
   };
   lib = builtins.mapAttrs (_: path: import path lib) modules;

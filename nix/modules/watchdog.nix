@@ -74,7 +74,7 @@ let
           "polkit.service"
         ];
         serviceConfig =
-          pure.health.service {
+          pure.watchdog.service {
             inherit ((settingsOf name).health) keyFile;
             inherit (server) host;
           }
@@ -102,7 +102,7 @@ in
 
     security.polkit = mkIf (watched != [ ]) {
       enable = true;
-      extraConfig = pure.health.polkitRule {
+      extraConfig = pure.watchdog.polkitRule {
         units = unique (
           concatLists (
             map (

@@ -53,6 +53,18 @@ let
   };
 in
 {
+  addressOf.test_everywhere_is_loopback = {
+    expr = map lib.health.addressOf [
+      "0.0.0.0"
+      "::"
+      "10.0.0.1"
+    ];
+    expected = [
+      "127.0.0.1"
+      "::1"
+      "10.0.0.1"
+    ];
+  };
   asked = {
     test_vllm_and_llama_cpp_are_asked_by_themselves = {
       expr = map (serviceType: lib.health.asked (settings { inherit serviceType; })) [
@@ -177,101 +189,6 @@ in
     test_five_quick_ones_end_as_everywhere = {
       expr = lib.health.startLimits 10;
       expected = lib.unit.startLimits;
-    };
-  };
-  service = {
-    test_it_may_talk_to_this_machine_alone = {
-      expr =
-        (lib.health.service {
-          keyFile = null;
-          host = "0.0.0.0";
-        }).IPAddressAllow;
-      expected = [ "localhost" ];
-    };
-    test_it_may_talk_to_the_address_of_its_server = {
-      expr =
-        (lib.health.service {
-          keyFile = null;
-          host = "100.64.0.7";
-        }).IPAddressAllow;
-      expected = [
-        "localhost"
-        "100.64.0.7"
-      ];
-    };
-    test_a_name_cannot_be_filtered = {
-      expr =
-        lib.health.service {
-          keyFile = null;
-          host = "aspen1.local";
-        } ? IPAddressDeny;
-      expected = false;
-    };
-    test_the_key_is_a_credential = {
-      expr =
-        (lib.health.service {
-          keyFile = "/run/secrets/k";
-          host = "::1";
-        }).LoadCredential;
-      expected = [ "llm-key:/run/secrets/k" ];
-    };
-    test_it_notifies_systemd_which_watches_it = {
-      expr =
-        let
-          found = lib.health.service {
-            keyFile = null;
-            host = "::1";
-          };
-        in
-        [
-          found.Type
-          (found.WatchdogSec > 0)
-          found.User
-        ];
-      expected = [
-        "notify"
-        true
-        "llm-watchdog"
-      ];
-    };
-  };
-  polkitRule = {
-    test_units_are_data = {
-      expr =
-        let
-          rule = lib.health.polkitRule {
-            units = [
-              "a"
-              "b\""
-            ];
-            reboot = false;
-          };
-          line = "var units = [\"a.service\",\"b\\\".service\"];";
-        in
-        # What is replaced was there.
-        builtins.replaceStrings [ line ] [ "" ] rule != rule;
-      expected = true;
-    };
-    test_no_reboot_unless_it_is_allowed = {
-      expr =
-        map
-          (
-            reboot:
-            builtins.match ".*login1[.]reboot.*" (
-              lib.health.polkitRule {
-                units = [ ];
-                inherit reboot;
-              }
-            ) != null
-          )
-          [
-            false
-            true
-          ];
-      expected = [
-        false
-        true
-      ];
     };
   };
   problems = {
