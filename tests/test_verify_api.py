@@ -13,6 +13,7 @@ from generator.spec.load import load_spec
 from generator.verify import api, metrics, speed
 from generator.verify.expectation import Bound, Floors, expectations
 from generator.verify.load import Server, percentile
+from tests import llama
 from tests.faulty_server import FaultyServer, serving
 from tests.llama import MODEL
 from tests.nix_program import ROOT
@@ -59,6 +60,25 @@ def test_a_real_llama_server_is_accepted(llama_server: LlamaServer, tmp_path: Pa
     assert set(outcomes(found)) == {"models", "answer", "budget", "output", "stream", "too-long"}
     assert set(outcomes(found).values()) == {"passed"}, found
     assert found["models"].value == 2048
+
+
+def test_a_real_llama_server_with_a_key_is_accepted(tmp_path: Path) -> None:
+    programs = llama.programs()
+    if programs is None:
+        pytest.skip(llama.NEED_LLAMA)
+    (tmp_path / "keys").write_text("s3cret\n")
+    server = llama.LlamaServer(*programs, ("--api-key-file", str(tmp_path / "keys")))
+    server.start()
+    try:
+        found = {
+            **check(api, service(tmp_path), server.url, "s3cret"),
+            **check(metrics, service(tmp_path), server.url, "s3cret"),
+        }
+        assert set(outcomes(found).values()) == {"passed"}, found
+        assert found["key"].measured == "HTTP 401"
+        assert outcomes(check(metrics, service(tmp_path), server.url)) == {"endpoint": "failed"}
+    finally:
+        server.stop()
 
 
 def test_a_real_llama_servers_speed_is_measured(llama_server: LlamaServer, tmp_path: Path) -> None:

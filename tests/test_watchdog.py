@@ -97,7 +97,10 @@ def watch(
 
 @pytest.mark.parametrize(
     "fault",
-    ["hang", "cut", "garbage", "loop", "empty", "broken", "wrong answer", "error", "unavailable", "wrong model"],
+    [
+        *("hang", "cut", "garbage", "loop", "empty", "broken", "wrong answer", "error", "unavailable", "wrong model"),
+        *("slow", "huge", "html"),
+    ],
 )
 def test_every_fault_of_an_idle_server_is_found_in_the_promised_time(fault: str, tmp_path: Path) -> None:
     server = FaultyServer(fault=fault)
@@ -153,6 +156,14 @@ def test_a_reboot_is_remembered_across_it(tmp_path: Path) -> None:
         watch(settings(url=url, restarts=0, reboot=True), units, tmp_path, 10, until_done=1)
         watch(settings(url=url, restarts=0, reboot=True), units, tmp_path, 3)
     assert units.done == ["reboot"]
+
+
+def test_a_disk_that_takes_nothing_ends_no_watch_and_starts_no_reboot(tmp_path: Path) -> None:
+    """A machine that could not remember its reboot could reboot without end."""
+    units = FakeUnits()
+    with serving(FaultyServer(fault="hang", after=0)) as url:
+        watch(settings(url=url, restarts=1, reboot=True), units, tmp_path / "gone", 5)
+    assert units.done == ["restart vllm"]
 
 
 def test_a_stopped_unit_stays_stopped(tmp_path: Path) -> None:

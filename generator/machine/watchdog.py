@@ -54,7 +54,10 @@ class Watchdog:
         self._state, decision = step(self._settings, self._state, sample)
         if decision.health in {"stopped", "starting"} or decision.action not in {"none", "probe"}:
             self._drop_probe()
-        self._textfile.write(decision, sample.judgement, sample.wall)
+        try:
+            self._textfile.write(decision, sample.judgement, sample.wall)
+        except OSError as error:  # a full disk must not end the watch
+            _LOG.warning("metrics cannot be written: %s", error)
         said = f"{decision.health}: {decision.why}"
         notify("WATCHDOG=1", f"STATUS={said[:200]}")
         if decision.action not in {"none", "probe"}:
@@ -119,13 +122,19 @@ class Watchdog:
         elif decision.action == "fallback" and settings.fallback_unit is not None:
             problem = await self._manager.stop(settings.unit) or await self._manager.start(settings.fallback_unit)
         elif decision.action == "reboot":
-            # Written before, so that a machine that hangs again after the reboot does not reboot without end.
-            self._memory.write_text(json.dumps({"rebooted": self._state.rebooted_wall}), encoding="utf-8")
-            problem = await self._manager.reboot()
+            problem = await self._reboot()
         elif decision.action == "give up":
             _LOG.error("nothing is left to try; the server needs a person")
         if problem is not None:
             _LOG.error("%s failed: %s", decision.action, problem)
+
+    async def _reboot(self) -> str | None:
+        """Write the time down first: a machine that hangs again after its reboot must not reboot without end."""
+        try:
+            self._memory.write_text(json.dumps({"rebooted": self._state.rebooted_wall}), encoding="utf-8")
+        except OSError as error:
+            return f"its time cannot be written down: {error}"
+        return await self._manager.reboot()
 
 
 def _recall(memory: Path) -> float | None:
