@@ -41,7 +41,7 @@ bench-verify: $(VENV)/dev
 	$(BIN)/python -m bench verify
 
 clean:
-	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .llama .machine .vllm out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: pyproject.toml
 	@bin/set-up-python $(PYTHON) $(VENV) .

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from generator.machine.chat import Limits, Reply, Request, ask
 from tests.faulty_server import FaultyServer, serving
 from tests.llama import MODEL, free_port
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.llama import LlamaServer
 
 HELLO = ({"role": "user", "content": "hello"},)
@@ -101,6 +107,37 @@ def test_times_are_those_of_the_server() -> None:
     assert 0.2 <= reply.first < 0.3
     assert 80 < reply.rate < 120
     assert reply.tokens == 41
+
+
+@given(
+    st.lists(st.text(min_size=1), min_size=1, max_size=8),
+    st.lists(st.integers(1, 40), min_size=1, max_size=8),
+    st.sampled_from(["\n\n", "\r\n\r\n"]),
+)
+def test_however_a_stream_is_cut_into_packets_its_text_is_the_same(
+    texts: list[str], sizes: list[int], end: str
+) -> None:
+    events = [json.dumps({"choices": [{"delta": {"content": text}}]}, ensure_ascii=False) for text in texts]
+    data = "".join(f"data: {event}{end}" for event in [*events, "[DONE]"]).encode("utf-8", "replace")
+
+    class Packets(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            place = 0
+            for size in itertools.cycle(sizes):
+                if place >= len(data):
+                    return
+                yield data[place : place + size]
+                place += size
+
+    async def run() -> Reply:
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Packets()))
+        async with httpx.AsyncClient(transport=transport) as client:
+            return await ask(client, "http://x", Request("m", HELLO, 8))
+
+    reply = asyncio.run(run())
+    assert reply.fault is None
+    assert reply.text == "".join(texts).encode("utf-8", "replace").decode()
+    assert reply.pieces == len(texts)
 
 
 def test_a_real_server_answers(llama_server: LlamaServer) -> None:
