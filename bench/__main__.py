@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from bench import evaluation, fleet, plan_accuracy, startup
+from bench import evaluation, fleet, plan_accuracy, startup, verify
 
 _BENCHES = {
     "startup": startup.run,
     "fleet": fleet.run,
     "evaluation": evaluation.run,
     "plan": plan_accuracy.run,
+    "verify": verify.run,
 }
 
 

@@ -26,6 +26,8 @@ python3Packages.buildPythonApplication {
     python3Packages.httpx
     python3Packages.huggingface-hub
     python3Packages.jsonschema
+    python3Packages.junitparser
+    python3Packages.prometheus-client
     python3Packages.tenacity
     python3Packages.tomli-w
     python3Packages.tree-sitter

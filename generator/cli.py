@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from generator import __version__, report, resources
+from generator.commands.loaded import checked, locked
 from generator.commands.lock import LOCK, lock
 from generator.commands.plan import plan
+from generator.commands.verify import verify
 from generator.console import JSON, SPEC, Examples, echo, guarded, print_json
 from generator.errors import printable
 
@@ -39,6 +41,7 @@ def _directory(_context: click.Context, _parameter: click.Parameter, value: str)
 
 main.add_command(plan)
 main.add_command(lock)
+main.add_command(verify)
 
 
 @main.command(
@@ -72,7 +75,7 @@ def generate(spec: str, output: Path, lock_file: Path | None, *, check: bool, as
     from generator.emit import tree, write
 
     def run() -> tuple[Spec, Changes]:
-        loaded = _load_locked(spec, lock_file)
+        loaded = locked(spec, lock_file)
         files = tree.render(loaded, planned.read_existing(output, tree.LOCK))
         return loaded, planned.plan_changes(output, files, unmarked=frozenset({tree.LOCK}))
 
@@ -97,7 +100,7 @@ def validate(spec: str, *, as_json: bool) -> None:
 
     Each comes with what to do. Nothing is written.
     """
-    loaded = guarded(lambda: _load(spec), as_json=as_json)
+    loaded = guarded(lambda: checked(spec), as_json=as_json)
     deployment = loaded.deployment
     counts = {
         "machines": len(deployment.machines),
@@ -115,24 +118,6 @@ def validate(spec: str, *, as_json: bool) -> None:
 def schema() -> None:
     """Print the JSON Schema of specs, for editors and other tools."""
     echo(resources.schema_path().read_text(encoding="utf-8").removesuffix("\n"))
-
-
-def _load_locked(spec: str, lock_file: Path | None) -> Spec:
-    """Return the spec as its lock pins it, held against the planner too."""
-    from generator.plan import findings
-    from generator.spec.load import load_spec
-    from generator.spec.lockfile import lock_path, read_pins
-
-    pins = read_pins(lock_file or lock_path(spec))
-    return load_spec(spec, findings.check, locked=pins, lock=str(lock_file) if lock_file else None)
-
-
-def _load(spec: str) -> Spec:
-    """Return the spec, held against the planner too: one whose plan does not fit, or is not accepted, is wrong."""
-    from generator.plan import findings
-    from generator.spec.load import load_spec
-
-    return load_spec(spec, findings.check)
 
 
 def _changes_json(changes: Changes) -> dict[str, Any]:

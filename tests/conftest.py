@@ -11,12 +11,12 @@ from hypothesis import settings
 from generator.emit import tree
 from generator.spec.load import load_spec
 from generator.spec.lockfile import lock_path, read_pins
-from tests import nix_program
+from tests import llama, nix_program
 from tests.directories import BEFORE, FOREIGN, put, put_foreign
 from tests.nix_program import ROOT, Flakes, Nix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from generator.spec.load import Spec
@@ -82,6 +82,18 @@ def flakes(nix: Nix, request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
         remembered[key] = stores[path.name] = store
     request.config.cache.set("llmflake/stores", remembered)
     return Flakes(nix, stores)
+
+
+@pytest.fixture(scope="session")
+def llama_server() -> Iterator[llama.LlamaServer]:
+    """Start a real llama-server that answers as ``smollm2``; tests that stop or hang it start one of their own."""
+    found = llama.programs()
+    if found is None:
+        pytest.skip(llama.NEED_LLAMA)
+    server = llama.LlamaServer(*found)
+    server.start()
+    yield server
+    server.stop()
 
 
 def _exists(store: str) -> bool:

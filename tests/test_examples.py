@@ -97,7 +97,11 @@ def test_the_machines_evaluate_and_systemd_accepts_their_units(flakes: Flakes, e
         assert f"nixos-system-{machine}" in facts["toplevel"]
         assert facts["servers"] == sorted(service.name for service in spec.placement.services_on[machine])
         names = [f"{unit}.service" for unit in facts["ours"]]
-        names += [name for name in facts["units"] if name.startswith(("llm-model-", "llm-image-"))]
+        names += [
+            name
+            for name in facts["units"]
+            if name.startswith(("llm-model-", "llm-image-")) or name.endswith("-watchdog.service")
+        ]
         verify_units(facts["units"], names, tmp_path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from generator.catalog.models import repositories
@@ -115,6 +116,13 @@ def _source(source: Source) -> dict[str, Any]:
     return _some({source.kind: source.location, "revision": revision, "hash": sri})
 
 
+def _health(spec: Spec, service: Service) -> dict[str, Any]:
+    found = _some({camel(name): value for name, value in asdict(service.health).items()})
+    if service.health.fallback is not None:
+        found["fallback"] = spec.deployment.services[service.health.fallback].unit
+    return found
+
+
 def _service(spec: Spec, service: Service) -> dict[str, Any]:
     machines = spec.placement.machines_of[service.name]
     images = {image_of(service, machine) for machine in machines}
@@ -146,6 +154,7 @@ def _service(spec: Spec, service: Service) -> dict[str, Any]:
             "extraEnv": service.extra_env,
         }
     )
+    settings["health"] = _health(spec, service)
     if service.flags:
         settings[service.engine] = {camel(name): value for name, value in service.flags.items()}
     return {"machines": list(service.machines), "tags": list(service.tags), "settings": settings}

@@ -6,6 +6,8 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
+from generator.spec.ssh import ssh_target
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,7 +32,7 @@ def _block(*commands: str) -> list[str]:
 
 def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Iterator[str]:
     target = machine.target_host or machine.name
-    login = shlex.join(["ssh", *_ssh_target(target)])
+    login = shlex.join(["ssh", *ssh_target(target)])
     yield from (f"## {machine.name}", "", "### 1. Prepare", "")
     yield from (
         "Once: let clan describe the machine's disks and devices, or put `hardware-configuration.nix` or",
@@ -53,17 +55,17 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
     if machine.gtt_mib is not None or machine.kernel.package is not None:
         yield from ("The kernel and its parameters take effect after a reboot.", "")
         yield from _block(f"{login} reboot")
-    yield from ("### 3. Verify", "")
+    yield from (
+        "### 3. Verify",
+        "",
+        "All of it at once, where SPEC is the file that this was generated from; below are the steps by hand:",
+        "",
+    )
+    yield from _block(shlex.join(["llmflake", "verify", "SPEC", machine.name, "--soak", "1h"]))
     yield from _system(machine, login)
     for service in services:
         yield from _service(service, login, spec)
     yield from _rollback(machine, services, login, target)
-
-
-def _ssh_target(target: str) -> list[str]:
-    """Split ``user@host:port`` into ssh's arguments."""
-    host, separator, port = target.rpartition(":")
-    return ["-p", port, host] if separator and port.isdigit() else [target]
 
 
 def _system(machine: Machine, login: str) -> Iterator[str]:

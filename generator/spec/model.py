@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from generator.catalog.load import HardwareRecord, hardware
+from generator.spec import health
 
 if TYPE_CHECKING:
     from generator.spec.pins import FilePin
@@ -150,6 +151,7 @@ class Service:
     allow_unknown_flags: bool
     extra_env: dict[str, str]
     flags: dict[str, Any]
+    health: health.Health
     other_tables: tuple[str, ...]  # tables of engines that this service does not have
 
 
@@ -293,6 +295,7 @@ def _service(name: str, data: dict[str, Any]) -> Service:
         allow_unknown_flags=data.get("allow_unknown_flags", False),
         extra_env=dict(sorted(data.get("extra_env", {}).items())),
         flags=dict(sorted(data.get(engine, {}).items())),
+        health=health.build(data.get("health", {}), engine),
         other_tables=tuple(table for table in ("vllm", "llamacpp") if table in data and table != engine),
     )
 

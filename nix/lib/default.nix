@@ -12,6 +12,7 @@ let
     container = ./container.nix;
     deployment = ./deployment.nix;
     environment = ./environment.nix;
+    health = ./health.nix;
     images = ./images.nix;
     kernel = ./kernel.nix;
     llama-args = ./llama-args.nix;
@@ -20,6 +21,7 @@ let
     udev = ./udev.nix;
     unit = ./unit.nix;
     vllm-args = ./vllm-args.nix;
+    watchdog = ./watchdog.nix;
     weights = ./weights.nix;
   };
   lib = builtins.mapAttrs (_: path: import path lib) modules;

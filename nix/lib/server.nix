@@ -54,8 +54,8 @@ in
 
     Type: { name, settings, hardware, hostEnvironment } -> attrs
     - name: instance name; settings: the options of nix/services/llm/options.nix; hardware: llmflake.host.hardware
-    - result: accelerator, arguments, autoStart, binary, cacheDirectory, command, environment, host, image, jit, model, pulls,
-      port, problems (messages; empty when all is well), runtime, stateDirectory, unit, weights
+    - result: accelerator, arguments, autoStart, binary, cacheDirectory, command, environment, health, host, image, jit,
+      model, pulls, port, problems (messages; empty when all is well), runtime, stateDirectory, unit, weights
   */
   resolve =
     {
@@ -89,6 +89,8 @@ in
           null
         else
           head named;
+      # What Ollama pulls by itself.
+      pulls = if serviceType == "ollama" then named else [ ];
       known = if image == null then null else lib.images.find image;
       image =
         if runtime != "container" then
@@ -235,8 +237,22 @@ in
         inherit (settings) extraEnv;
         offline = weights != null;
       };
-      # What Ollama pulls by itself.
-      pulls = if serviceType == "ollama" then named else [ ];
-      problems = map (text: "llmflake.servers.${name}: ${text}") (filter isString rules);
+      inherit pulls;
+      # What the programs that ask it and watch it are told.
+      health = lib.health.program {
+        inherit name settings;
+        server = {
+          inherit
+            model
+            port
+            pulls
+            unit
+            ;
+          inherit (settings) host;
+        };
+      };
+      problems = map (text: "llmflake.servers.${name}: ${text}") (
+        filter isString rules ++ lib.health.problems settings
+      );
     };
 }

@@ -12,5 +12,6 @@
     ./native.nix
     ./ollama.nix
     ./weights.nix
+    ./watchdog.nix
   ];
 }

@@ -80,6 +80,13 @@ in
         ${server.unit} = {
           description = lib.mkForce "LLM server ${name} (${servers.${name}.serviceType})";
           conflicts = map (unit: "${unit}.service") servers.${name}.conflicts;
+          # What stops makes room on the GPU before what starts needs it: any order does that. By name there is no circle.
+          after = map (unit: "${unit}.service") (
+            filter (unit: unit < server.unit) servers.${name}.conflicts
+          );
+          before = map (unit: "${unit}.service") (
+            filter (unit: unit > server.unit) servers.${name}.conflicts
+          );
           # Rebooting into a machine whose server failed five times is a fresh start; see nix/lib/unit.nix.
           unitConfig = pure.unit.startLimits;
           serviceConfig = mapAttrs (_: lib.mkForce) (pure.unit.restart // pure.unit.memory);

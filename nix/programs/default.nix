@@ -2,7 +2,7 @@
 /**
   Programs of llmflake that run on the machines: one for each Python module of generator/machine that has a `main`.
 
-  Type: pkgs -> { fetch, image } of derivations
+  Type: pkgs -> { fetch, image, ready, watchdog } of derivations
 */
 pkgs:
 let
@@ -35,8 +35,14 @@ let
       text = ''exec ${lib.getExe python} -P -m generator.machine.${module} "$@"'';
       meta.description = "The program `${module}` of llmflake";
     };
+  asking = python: [
+    python.httpx
+    python.prometheus-client
+  ];
 in
 {
   fetch = program "fetch" (python: [ python.huggingface-hub ]);
   image = program "image" (_: [ ]);
+  ready = program "ready" asking;
+  watchdog = program "watchdog" asking;
 }

@@ -21,6 +21,11 @@ let
     extraEnv = { };
     vllm = { };
     llamacpp.backend = null;
+    health = {
+      readiness = null;
+      restartAfterRequests = null;
+      restartAfterHours = null;
+    };
   };
   weights = {
     name = "m";

@@ -154,6 +154,7 @@ in
       };
       description = "Further environment of the engine. It is public: no keys.";
     };
+    health = import ./health-options.nix { inherit lib; };
     vllm = import ./vllm-options.nix { inherit lib; };
     llamacpp = import ./llamacpp-options.nix { inherit lib; };
   };

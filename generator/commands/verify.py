@@ -1,0 +1,185 @@
+"""``llmflake verify``: what it prints, and how it exits. The work is in generator/verify."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from generator import __version__
+from generator.commands.loaded import locked
+from generator.console import JSON, SPEC, Examples, echo, guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from generator.verify.soak import Record
+    from generator.verify.verdict import Verdict
+
+_COLOURS = {"passed": "green", "failed": "red", "not checked": "yellow"}
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def _duration(_: click.Context, __: click.Parameter, text: str) -> float:
+    """Return the seconds of 90s, 10m or 1h."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no duration; write 90s, 10m or 1h")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _reports(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Refuse a report's name before anything is measured."""
+    for path in paths:
+        if path.suffix not in {".md", ".json", ".xml"}:
+            raise click.BadParameter(f"{path} has none of the endings .md, .json and .xml, which say what to write")
+        if not path.parent.is_dir():
+            raise click.BadParameter(f"{path.parent} is no directory; create it first")
+    return paths
+
+
+@click.command(
+    cls=Examples,
+    examples=(
+        "llmflake verify examples/aspen1.toml aspen1",
+        "llmflake verify deployment.toml aspen1 --local --soak 1h --report acceptance.md --report acceptance.json",
+        "llmflake verify deployment.toml aspen1 --phase speed --baseline acceptance.json",
+    ),
+)
+@SPEC
+@click.argument("machine", metavar="MACHINE")
+@click.option("--local", is_flag=True, help="Verify the machine that this runs on, without SSH.")
+@click.option(
+    "--phase",
+    "phases",
+    multiple=True,
+    type=click.Choice(["system", "rocm", "service", "api", "speed", "metrics"]),
+    help="Check this phase alone; give it again for more. All of them without it.",
+)
+@click.option(
+    "--soak", callback=_duration, default="0s", help="Load each service for so long at the end: 90s, 10m, 1h."
+)
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_reports,
+    help="Write the report to a file: .md for people, .json for --baseline, .xml (JUnit) for CI.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Compare with an earlier report (.json), and name what got worse.",
+)
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The file that holds the services' API key.",
+)
+@click.option(
+    "--ssh-config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Another configuration for ssh."
+)
+@JSON
+def verify(  # noqa: C901 - one parameter for each option, and little else
+    spec: str,
+    machine: str,
+    *,
+    local: bool,
+    phases: tuple[str, ...],
+    soak: float,
+    reports: tuple[Path, ...],
+    baseline: Path | None,
+    key_file: Path | None,
+    ssh_config: Path | None,
+    as_json: bool,
+) -> None:
+    """Prove on MACHINE that SPEC runs there, and how well.
+
+    One line a criterion as it is decided. Exits with 0 when accepted, 1 when not, 2 when not everything was checked.
+    """
+    from generator.verify import baseline as earlier
+    from generator.verify import report as reporting
+    from generator.verify import run
+    from generator.verify.expectation import expectations
+    from generator.verify.run import Plan, unreachable
+    from generator.verify.transport import Local, Ssh, TransportError
+    from generator.verify.verdict import PHASES, exit_code
+
+    loaded = guarded(lambda: locked(spec), as_json=as_json)
+    if machine not in loaded.deployment.machines:
+        known = ", ".join(loaded.deployment.machines)
+        raise click.BadParameter(f"{spec} has no machine {machine}; it has {known}", param_hint="MACHINE")
+    try:
+        before = earlier.read(baseline) if baseline else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--baseline") from error
+    key = key_file.read_text(encoding="utf-8").strip() if key_file else None
+    plan = Plan(tuple(phase for phase in PHASES if not phases or phase in phases), soak, key)
+    verdicts: list[Verdict] = []
+
+    def take(found: Iterator[Verdict]) -> None:
+        for verdict in found:
+            verdicts.append(verdict)
+            if not as_json:
+                _print(verdict)
+
+    with contextlib.ExitStack() as stack:
+        tell = stack.enter_context(_progress(soak, quiet=as_json))
+        expected = expectations(loaded, machine)
+        try:
+            target = expected.machine.target_host or machine
+            transport = Local() if local else stack.enter_context(Ssh(target, ssh_config))
+        except TransportError as error:
+            take(unreachable(expected, phase, error) for phase in plan.phases)
+        else:
+            take(run.verify(expected, transport, plan, tell))
+    if before is not None:
+        take(earlier.drift(before, list(verdicts)))
+    report = reporting.Report(machine, spec, _now(), __version__, tuple(verdicts))
+    lost = False
+    for path in reports:
+        try:
+            path.write_text(reporting.FORMATS[path.suffix](report), encoding="utf-8")
+        except OSError as error:
+            echo(f"{path}: cannot be written: {error.strerror}; free some space, or choose another file", err=True)
+            lost = True
+    if as_json:
+        echo(reporting.to_json(report).removesuffix("\n"))
+    else:
+        echo(f"\n{machine}: {report.conclusion}: {reporting.summary(verdicts)}")
+    sys.exit(exit_code(verdicts) or (2 if lost else 0))
+
+
+@contextlib.contextmanager
+def _progress(seconds: float, *, quiet: bool) -> Iterator[Callable[[Record], None]]:
+    """Show how far a soak is, where somebody looks."""
+    if quiet or seconds <= 0:
+        yield lambda _: None
+        return
+    with click.progressbar(length=int(seconds), label="load", file=sys.stderr, item_show_func=_state) as bar:
+
+        def tell(record: Record) -> None:
+            bar.update(min(int(record.seconds), int(seconds)) - bar.pos, record)
+
+        yield tell
+
+
+def _state(record: Record | None) -> str:
+    return "" if record is None else f"{record.replies} requests, {len(record.faults)} errors"
+
+
+def _print(verdict: Verdict) -> None:
+    mark = click.style(f"{verdict.outcome:<11}", fg=_COLOURS[verdict.outcome])
+    advice = f"; {click.style(verdict.advice, fg='cyan')}" if verdict.advice and verdict.outcome != "passed" else ""
+    echo(f"{mark} {verdict.criterion.id}: {verdict.measured} (expected: {verdict.criterion.expected}){advice}")
+
+
+def _now() -> str:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,251 @@
+# Managed by llmflake: copied unchanged into every generated flake, as nix/programs/generator/machine.
+"""One chat completion over OpenAI's protocol, timed: whatever the server does is a ``Reply``, never an exception."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+Kind = Literal["unreachable", "status", "timeout", "cut", "garbled", "too large"]
+_PATH = "/v1/chat/completions"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why there is no whole answer. ``status`` is the HTTP status, 0 where none came."""
+
+    kind: Kind
+    what: str
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked. ``exact`` makes the engine go on until ``max_tokens``, where it can (vLLM, llama.cpp)."""
+
+    model: str | None  # None leaves the choice to the server
+    messages: tuple[Mapping[str, str], ...]
+    max_tokens: int
+    stream: bool = True
+    exact: bool = False
+    temperature: float = 0.0
+
+    def body(self) -> dict[str, Any]:
+        """Return the body of the HTTP request."""
+        return {
+            **({"model": self.model} if self.model else {}),
+            "messages": list(self.messages),
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            **({"ignore_eos": True} if self.exact else {}),
+            **({"stream": True, "stream_options": {"include_usage": True}} if self.stream else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long an answer may take, how long it may pause (seconds), and how large it may be (bytes)."""
+
+    total: float = 120.0
+    pause: float = 120.0
+    size: int = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back. Times are seconds; ``first`` and ``last`` count from the request to the first and last token."""
+
+    text: str = ""
+    reasoning: str = ""
+    model: str = ""
+    finish: str = ""
+    tokens: int = 0  # as the server counts them, else the pieces that came
+    prompt_tokens: int = 0
+    pieces: int = 0
+    first: float | None = None
+    last: float | None = None
+    longest_pause: float = 0.0
+    seconds: float = 0.0
+    fault: Fault | None = None
+
+    @property
+    def rate(self) -> float | None:
+        """Decoded tokens a second after the first one; None when too few came to say."""
+        if self.first is None or self.last is None or self.tokens < _ENOUGH or self.last <= self.first:
+            return None
+        return (self.tokens - 1) / (self.last - self.first)
+
+
+_ENOUGH = 4
+
+
+async def ask(
+    client: httpx.AsyncClient, url: str, request: Request, limits: Limits | None = None, *, key: str | None = None
+) -> Reply:
+    """Ask a server at ``url`` (scheme, host, port) and wait for the whole answer, or for what goes wrong."""
+    limits = limits or Limits()
+    reading = _Reading(limits.size)
+    timeout = httpx.Timeout(limits.pause, connect=min(limits.total, 10.0))
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    prepared = client.build_request(
+        "POST", url + _PATH, json=request.body(), headers=headers, timeout=timeout, extensions={"trace": reading.trace}
+    )
+    try:
+        async with asyncio.timeout(limits.total):
+            response = await client.send(prepared, stream=True)
+            try:
+                fault = await (reading.stream(response) if request.stream else reading.whole(response))
+            finally:
+                await response.aclose()
+    except TimeoutError:
+        fault = Fault("timeout", f"no whole answer within {limits.total:g} s, {reading.pieces} pieces came")
+    except (httpx.ConnectTimeout, httpx.ConnectError) as error:
+        fault = Fault("unreachable", str(error) or "no connection")
+    except httpx.TimeoutException:
+        fault = Fault("timeout", f"nothing came for {limits.pause:g} s, after {reading.pieces} pieces")
+    except httpx.TransportError as error:
+        fault = Fault("cut", f"{str(error) or type(error).__name__}, after {reading.pieces} pieces")
+    return reading.reply(fault)
+
+
+class _Reading:
+    """An answer while it is being read."""
+
+    def __init__(self, size: int) -> None:
+        self._began = time.perf_counter()
+        self._size = size
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._model = self._finish = ""
+        self._usage: dict[str, Any] = {}
+        self._first: float | None = None
+        self._last: float | None = None
+        self._pause = 0.0
+        self.pieces = 0
+
+    async def trace(self, event: str, _: Mapping[str, Any]) -> None:
+        """Start the clock when the request leaves: what httpx does before is no time of the server's."""
+        if event == "http11.send_request_headers.started":
+            self._began = time.perf_counter()
+
+    async def stream(self, response: httpx.Response) -> Fault | None:
+        if response.status_code != httpx.codes.OK:
+            return await _refused(response)
+        received, done = 0, False
+        async for line, size in _lines(response):
+            received += size
+            if received > self._size:
+                return Fault("too large", f"more than {self._size} bytes came")
+            if not line.startswith(b"data:"):
+                continue
+            data = line[5:].strip()
+            if data == b"[DONE]":
+                done = True
+                break
+            try:
+                event = json.loads(data)
+                fault = self._event(event)
+            except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+                return Fault("garbled", f"not an event of a chat completion: {error}")
+            if fault:
+                return fault
+        if not done and not self._finish:
+            return Fault("cut", f"the stream ended after {self.pieces} pieces, without a reason")
+        return None
+
+    def _event(self, event: dict[str, Any]) -> Fault | None:
+        if "error" in event:
+            error = event["error"]
+            return Fault("cut", str(error.get("message", error) if isinstance(error, dict) else error)[:200])
+        self._usage = event.get("usage") or self._usage
+        self._model = event.get("model") or self._model
+        for choice in event.get("choices") or ():
+            delta = choice.get("delta") or {}
+            text = delta.get("content") or ""
+            # vLLM says "reasoning" since 0.12 and "reasoning_content" before it, as llama.cpp does.
+            reasoning = delta.get("reasoning_content") or delta.get("reasoning") or ""
+            if text or reasoning or delta.get("tool_calls"):
+                self._piece(text, reasoning)
+            self._finish = choice.get("finish_reason") or self._finish
+        return None
+
+    def _piece(self, text: str, reasoning: str) -> None:
+        now = time.perf_counter() - self._began
+        if self._last is not None:
+            self._pause = max(self._pause, now - self._last)
+        self._first = now if self._first is None else self._first
+        self._last = now
+        self.pieces += 1
+        self._text.append(text)
+        self._reasoning.append(reasoning)
+
+    async def whole(self, response: httpx.Response) -> Fault | None:
+        if response.status_code != httpx.codes.OK:
+            return await _refused(response)
+        body = b""
+        async for part in response.aiter_bytes():
+            body += part
+            if len(body) > self._size:
+                return Fault("too large", f"more than {self._size} bytes came")
+        try:
+            data = json.loads(body)
+            choice = data["choices"][0]
+            message = choice["message"]
+            self._text.append(message.get("content") or "")
+            self._reasoning.append(message.get("reasoning_content") or message.get("reasoning") or "")
+            self._finish, self._model = choice.get("finish_reason") or "", data.get("model") or ""
+            self._usage = data.get("usage") or {}
+        except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+            return Fault("garbled", f"not a chat completion: {error}")
+        return None
+
+    def reply(self, fault: Fault | None) -> Reply:
+        return Reply(
+            text="".join(self._text),
+            reasoning="".join(self._reasoning),
+            model=self._model,
+            finish=self._finish,
+            tokens=self._usage.get("completion_tokens") or self.pieces,
+            prompt_tokens=self._usage.get("prompt_tokens") or 0,
+            pieces=self.pieces,
+            first=self._first,
+            last=self._last,
+            longest_pause=self._pause,
+            seconds=time.perf_counter() - self._began,
+            fault=fault,
+        )
+
+
+async def _refused(response: httpx.Response) -> Fault:
+    text = b""
+    async for part in response.aiter_bytes():
+        text += part
+        if len(text) > _ERROR_BYTES:
+            break
+    return Fault("status", text[:_ERROR_BYTES].decode("utf-8", "replace").strip(), response.status_code)
+
+
+_ERROR_BYTES = 500
+
+
+async def _lines(response: httpx.Response) -> AsyncIterator[tuple[bytes, int]]:
+    """Yield lines, each with how many bytes came with it; httpx's own lines are text and cost four times as much."""
+    rest = b""
+    async for part in response.aiter_bytes():
+        *lines, rest = (rest + part).split(b"\n")
+        size = len(part)
+        for line in lines:
+            yield line, size
+            size = 0
+        if size:  # an endless line is counted while it grows
+            yield b"", size
+    if rest:
+        yield rest, 0

@@ -1,0 +1,92 @@
+"""What is expected of a machine and of its services: from the spec, its plan, and facts."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from generator import resources
+from generator.machine.known import Known
+from generator.plan.planner import make_plan
+from generator.verify.floors import floors
+
+if TYPE_CHECKING:
+    from generator.spec.load import Spec
+    from generator.spec.model import Machine, Model, Service
+    from generator.verify.floors import Floors
+
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask, not where to listen
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceExpectation:
+    """A service on a machine: where it answers, under which name, and how well."""
+
+    service: Service
+    model: Model | None
+    name: str | None  # served name
+    host: str
+    context: int | None  # tokens of one request
+    concurrency: int
+    known: Known
+    floors: Floors
+
+
+@dataclass(frozen=True, slots=True)
+class MachineExpectation:
+    """A machine and the services that run on it."""
+
+    machine: Machine
+    services: tuple[ServiceExpectation, ...]
+
+
+@cache
+def facts() -> dict[str, Any]:
+    """Return known-bad firmware and log lines, and what a system needs beside its services."""
+    path = Path(__file__).resolve().parent.parent / "catalog" / "acceptance.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+@cache
+def engine_metrics() -> dict[str, Any]:
+    """Return the metrics of the engines, by engine."""
+    return tomllib.loads(resources.release_data("engine-metrics.toml").read_text(encoding="utf-8"))
+
+
+def expectations(spec: Spec, machine: str) -> MachineExpectation:
+    """Return what is expected of a machine of a spec.
+
+    Raises KeyError when the spec has no such machine.
+    """
+    plan = make_plan(spec.deployment, spec.placement)
+    return MachineExpectation(
+        spec.deployment.machines[machine],
+        tuple(
+            _service(spec, service, floors(service, plan, machine)) for service in spec.placement.services_on[machine]
+        ),
+    )
+
+
+def _service(spec: Spec, service: Service, accepted_by: Floors) -> ServiceExpectation:
+    model = spec.deployment.models.get(service.model or "")
+    health = service.health
+    slots = service.flags.get("parallel", 1) if service.engine == "llamacpp" else service.flags.get("max_num_seqs", 1)
+    context = service.flags.get("max_model_len")
+    if service.engine == "llamacpp" and service.flags.get("ctx_size"):
+        context = service.flags["ctx_size"] // slots  # llama.cpp divides its context among its slots
+    return ServiceExpectation(
+        service=service,
+        model=model,
+        name=(model.served_name or model.repository) if model is not None else next(iter(service.models), None),
+        host=_ANYWHERE.get(service.host, service.host),
+        context=context,
+        concurrency=max(1, min(slots, _MOST_AT_ONCE)),
+        known=Known(health.question, health.answer, health.max_tokens),
+        floors=accepted_by,
+    )
+
+
+_MOST_AT_ONCE = 16

@@ -1,0 +1,73 @@
+"""How fast a service must be, and how much it may take: what its spec asks for, beside what the plan says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from generator.plan.result import MachinePlan, Plan, ServicePlan
+    from generator.spec.model import Service
+
+_MIB = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A limit and the rule that it comes from."""
+
+    value: float
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Floors:
+    """What a service is accepted by."""
+
+    first_token: Bound  # seconds, at most
+    decode: Bound  # tokens a second of one request, at least
+    band: tuple[float, float] | None = None  # tokens a second that the plan expects; outside is worth a look
+    memory: Bound | None = None  # MiB of the machine's GPU memory, at most
+
+
+def floors(service: Service, plan: Plan, machine: str) -> Floors:
+    """Return what a service is accepted by on a machine.
+
+    The speed is what the spec asks for (``expect``, whose defaults are sections 6 and 12 of docs/plan.md); where the
+    spec accepts that the plan is slower (``accept``), the plan's worst case.
+    """
+    asked = service.expect
+    first = Bound(asked.first_token_s, f"spec: services.{service.name}.expect.first_token_s")
+    decode = Bound(asked.decode_tokens_s, f"spec: services.{service.name}.expect.decode_tokens_s")
+    found = next((one for one in plan.machines if one.machine == machine), None)
+    planned = next((one for one in found.services if one.service == service.name), None) if found else None
+    if found is None or planned is None:
+        return Floors(first, decode)
+    speed = planned.speed
+    band = None if speed is None or speed.decode is None else (speed.decode.low, speed.decode.high)
+    if "slow" in planned.needs and speed is not None:
+        if band is not None and band[0] < decode.value:
+            decode = Bound(band[0], "plan: decode at least; the spec accepts that it is slow")
+        if speed.first_token is not None and speed.first_token.high > first.value:
+            first = Bound(speed.first_token.high, "plan: first token at most; the spec accepts that it is slow")
+    return Floors(first, decode, band, _memory(found, planned))
+
+
+def _memory(machine: MachinePlan, planned: ServicePlan) -> Bound | None:
+    """Return what may be in use on the GPU: all that may run at once with the service, each at its most."""
+    if not planned.gpu or planned.memory.claim is None:
+        return None
+    names = machine.at_once if planned.service in machine.at_once else (planned.service,)
+    most = _most(one for one in machine.services if one.service in names)
+    return None if most is None else Bound(round(most / _MIB), f"plan: {', '.join(names)}, at most")
+
+
+def _most(plans: Iterable[ServicePlan]) -> float | None:
+    total = 0.0
+    for one in plans:
+        if one.memory.claim is None:
+            return None
+        total += max(one.memory.claim, sum(part.high for part in one.memory.parts))
+    return total

@@ -1,0 +1,86 @@
+"""Requests at a server, some at once, and what their replies come to."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+
+from generator.machine.chat import Limits, Reply, Request, ask
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LIMITS = Limits(total=600.0, pause=120.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a server answers, under which name, with which key."""
+
+    url: str
+    model: str | None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Replies to requests of which ``at_once`` were under way at any time, and how long all took in seconds."""
+
+    replies: tuple[Reply, ...]
+    at_once: int
+    seconds: float
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Return what went wrong, one text a reply."""
+        return tuple(f"{r.fault.kind}: {r.fault.what}" for r in self.replies if r.fault is not None)
+
+    @property
+    def throughput(self) -> float:
+        """Return the tokens a second of all requests together."""
+        return sum(reply.tokens for reply in self.replies) / self.seconds if self.seconds else 0.0
+
+
+def client(at_once: int = 1) -> httpx.AsyncClient:
+    """Return an HTTP client for so many requests at once, which no proxy of the environment comes between."""
+    limits = httpx.Limits(max_connections=at_once + 4, max_keepalive_connections=at_once + 4)
+    return httpx.AsyncClient(trust_env=False, limits=limits)
+
+
+async def send(server: Server, requests: Sequence[Request], at_once: int, limits: Limits = LIMITS) -> Burst:
+    """Send requests, ``at_once`` at any time; replies come in the order of the requests."""
+    waiting = asyncio.Semaphore(at_once)
+    loop = asyncio.get_running_loop()
+    async with client(at_once) as http:
+
+        async def one(request: Request) -> Reply:
+            async with waiting:
+                return await ask(http, server.url, request, limits, key=server.key)
+
+        began = loop.time()
+        replies = await asyncio.gather(*(one(request) for request in requests))
+        return Burst(tuple(replies), at_once, loop.time() - began)
+
+
+def median(values: Sequence[float]) -> float | None:
+    """Return the median, None of nothing."""
+    return statistics.median(values) if values else None
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Return the value below which ``share`` percent of the values lie, between its neighbours; None of nothing.
+
+    >>> percentile([1.0, 2.0, 3.0], 50)
+    2.0
+    """
+    if not values:
+        return None
+    ordered = sorted(values)
+    place = (len(ordered) - 1) * share / 100
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)

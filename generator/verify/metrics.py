@@ -1,0 +1,55 @@
+"""The metrics of a service: the endpoint answers, and has what dashboards and alerts ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+from generator.machine.counters import samples
+from generator.verify.expectation import engine_metrics
+from generator.verify.load import Server, client
+from generator.verify.verdict import Criterion, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from generator.verify.expectation import ServiceExpectation
+
+
+async def check(expected: ServiceExpectation, server: Server) -> AsyncIterator[Verdict]:
+    """Check a service's metrics; an engine without any gets no verdict."""
+    if expected.service.engine not in engine_metrics():
+        return
+    headers = {"authorization": f"Bearer {server.key}"} if server.key else {}
+    async with client() as http:
+        try:
+            response = await http.get(f"{server.url}/metrics", headers=headers, timeout=30)
+            yield judge(expected, response.status_code, response.text)
+        except httpx.HTTPError as error:
+            yield judge(expected, 0, str(error) or type(error).__name__)
+
+
+def judge(expected: ServiceExpectation, status: int, text: str) -> Verdict:
+    """Judge what ``/metrics`` answered."""
+    required = engine_metrics()[expected.service.engine]["required"]
+    criterion = Criterion(
+        "metrics",
+        "endpoint",
+        expected.service.name,
+        f"/metrics has the {len(required)} metrics that dashboards and alerts use",
+        "docs/plan.md section 7; nix/data/engine-metrics.toml",
+    )
+    flag = "set llamacpp.metrics = true" if expected.service.engine == "llamacpp" else "see the service's log"
+    if status != httpx.codes.OK:
+        return criterion.failed(f"HTTP {status}" if status else text, flag)
+    try:
+        found = samples(text)
+    except ValueError as error:
+        return criterion.failed(f"no Prometheus text: {error}", "something else answers on this port")
+    missing = [name for name in required if name not in found]
+    if missing:
+        return criterion.failed(
+            f"missing: {', '.join(missing)}", "the engine's release renamed them: correct alerts and data"
+        )
+    return criterion.passed(f"{len(found)} metrics, among them all {len(required)}")

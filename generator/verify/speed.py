@@ -1,0 +1,93 @@
+"""Speed of a service: time to first token and tokens a second, alone and together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from generator.machine.chat import Request
+from generator.verify.load import Burst, Server, median, send
+from generator.verify.verdict import Criterion, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from generator.verify.expectation import ServiceExpectation
+
+_TOKENS = 96
+_ROUNDS = 3
+_TOPICS = ("tides", "bridges", "bread", "clocks", "rivers", "maps", "glass", "winter", "salt", "paper", "roads", "bees")
+
+
+async def check(expected: ServiceExpectation, server: Server) -> AsyncIterator[Verdict]:
+    """Measure a service's speed, one verdict after the other."""
+    exact = expected.service.engine in {"vllm", "llamacpp"}
+    alone = await send(server, requests(server, _ROUNDS, exact=exact), 1)
+    yield judge_first_token(expected, alone)
+    yield judge_decode(expected, alone)
+    if expected.concurrency > 1:
+        together = await send(server, requests(server, expected.concurrency, exact=exact), expected.concurrency)
+        yield judge_together(expected, alone, together)
+
+
+def requests(server: Server, count: int, *, exact: bool) -> list[Request]:
+    """Return requests that share no beginning, so that no cache of prompts makes them fast."""
+    return [
+        Request(
+            server.model,
+            ({"role": "user", "content": f"{index + 1} {_TOPICS[index % len(_TOPICS)]}: explain in detail."},),
+            _TOKENS,
+            exact=exact,
+        )
+        for index in range(count)
+    ]
+
+
+def _firsts(burst: Burst) -> list[float]:
+    return [reply.first for reply in burst.replies if reply.fault is None and reply.first is not None]
+
+
+def _rates(burst: Burst) -> list[float]:
+    return [reply.rate for reply in burst.replies if reply.fault is None and reply.rate is not None]
+
+
+def judge_first_token(expected: ServiceExpectation, alone: Burst) -> Verdict:
+    """Judge the median time to first token of single requests."""
+    limit = expected.floors.first_token
+    criterion = Criterion(
+        "speed", "first-token", expected.service.name, f"first token within {limit.value:g} s", limit.rule
+    )
+    first = median(_firsts(alone))
+    if first is None:
+        return criterion.failed("; ".join(alone.faults) or "no token came", "see the phase api")
+    advice = "shorten prompts, lower vllm.max_num_batched_tokens, or see whether the GPU is used at all"
+    return criterion.decide(first < limit.value, f"{first:.3f} s (median of {len(alone.replies)})", advice, first, "s")
+
+
+def judge_decode(expected: ServiceExpectation, alone: Burst) -> Verdict:
+    """Judge the median tokens a second of single requests against the floor, and name a place outside the band."""
+    floor, band = expected.floors.decode, expected.floors.band
+    what = f"at least {floor.value:g} tokens/s" + (f", expected {band[0]:g} to {band[1]:g}" if band else "")
+    criterion = Criterion("speed", "decode", expected.service.name, what, floor.rule)
+    rate = median(_rates(alone))
+    if rate is None:
+        return criterion.failed("; ".join(alone.faults) or "too few tokens came to say", "see the phase api")
+    beside = " (below the band)" if band and rate < band[0] else " (above the band)" if band and rate > band[1] else ""
+    advice = "the model may run on the CPU or on slow kernels: see the phases rocm and service"
+    return criterion.decide(rate >= floor.value, f"{rate:.1f} tokens/s{beside}", advice, rate, "tokens/s")
+
+
+def judge_together(expected: ServiceExpectation, alone: Burst, together: Burst) -> Verdict:
+    """Judge requests at once: all answered, the first token in time, and together no slower than one alone."""
+    limit = expected.floors.first_token
+    count = len(together.replies)
+    what = f"{count} requests at once: all answered, first token within {limit.value:g} s, no slower than one alone"
+    criterion = Criterion("speed", "together", expected.service.name, what, f"{limit.rule}; spec: concurrency")
+    if together.faults:
+        return criterion.failed(
+            f"{len(together.faults)} of {count} failed: {together.faults[0]}", "lower the concurrency"
+        )
+    worst, single = max(_firsts(together), default=None), alone.throughput
+    said = f"{together.throughput:.1f} tokens/s together ({single:.1f} alone), first token {worst or 0:.3f} s at worst"
+    # Requests at once that are slower than one after the other are worse than a queue; a tenth is noise.
+    holds = worst is not None and worst < limit.value and together.throughput >= 0.9 * single
+    return criterion.decide(holds, said, "lower the concurrency", together.throughput, "tokens/s")

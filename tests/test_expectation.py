@@ -1,0 +1,41 @@
+"""What is expected of a machine comes from its spec, and from a plan where there is one."""
+
+from __future__ import annotations
+
+from generator.spec.load import load_spec
+from generator.verify.expectation import engine_metrics, expectations, facts
+from tests.conftest import EXAMPLES
+from tests.nix_program import ROOT
+
+
+def test_a_service_answers_under_its_models_name_with_its_context() -> None:
+    (llm,) = expectations(load_spec(ROOT / "examples" / "aspen1.toml"), "aspen1").services
+    assert (llm.name, llm.context, llm.concurrency) == ("ArliAI/gpt-oss-120b-Derestricted", 4096, 4)
+
+
+def test_llama_cpp_divides_its_context_among_its_slots() -> None:
+    (chat,) = expectations(load_spec(ROOT / "examples" / "aspen1-llamacpp.toml"), "aspen1").services
+    assert (chat.context, chat.concurrency) == (4096, 1)
+
+
+def test_every_example_has_expectations_for_all_its_services() -> None:
+    for example in EXAMPLES:
+        spec = load_spec(example)
+        for name in spec.deployment.machines:
+            found = expectations(spec, name)
+            assert [one.service.name for one in found.services] == [
+                one.name for one in spec.placement.services_on[name]
+            ]
+            assert all(one.host not in {"0.0.0.0", "::"} for one in found.services)  # noqa: S104
+
+
+def test_every_fact_has_its_source() -> None:
+    assert all(record["source"] for kind in ("firmware", "log_line") for record in facts()[kind])
+    assert all(record["source"] for record in engine_metrics().values())
+
+
+def test_the_metrics_of_vllm_are_among_the_recorded_ones() -> None:
+    recorded = (ROOT / "tests" / "data" / "vllm-0.32-metrics.txt").read_text(encoding="utf-8")
+    record = engine_metrics()["vllm"]
+    for name in (*record["required"], *record["progress"], record["running"], record["waiting"], record["finished"]):
+        assert f"\n{name}{{" in recorded, name

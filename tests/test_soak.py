@@ -1,0 +1,117 @@
+"""A steady load: real conversations, a restart in the middle, an end before its time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from generator.machine.chat import Fault, Reply
+from generator.spec.load import load_spec
+from generator.verify import endurance
+from generator.verify.expectation import expectations
+from generator.verify.load import Server
+from generator.verify.soak import TURNS, Load, Record, soak
+from tests import llama
+from tests.faulty_server import FaultyServer, serving
+from tests.verified import spec_of
+from tests.watched import LLAMA, VLLM
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from generator.verify.expectation import ServiceExpectation
+    from generator.verify.verdict import Verdict
+    from tests.llama import LlamaServer
+
+
+def loaded(load: Load, stop_after: float | None = None) -> Record:
+    async def run() -> Record:
+        stop = asyncio.Event()
+        if stop_after is not None:
+            asyncio.get_running_loop().call_later(stop_after, stop.set)
+        return await soak(load, stop, lambda _: None)
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def expected(tmp_path: Path) -> ServiceExpectation:
+    (found,) = expectations(load_spec(spec_of(tmp_path, 8000)), "here").services
+    return found
+
+
+def judged(expected: ServiceExpectation, record: Record) -> dict[str, Verdict]:
+    return {verdict.criterion.name: verdict for verdict in endurance.judge(expected, record)}
+
+
+def test_a_real_server_holds_conversations(llama_server: LlamaServer, expected: ServiceExpectation) -> None:
+    record = loaded(Load(Server(llama_server.url, llama.MODEL), 2, 15.0, LLAMA))
+    found = judged(expected, record)
+    assert record.conversations >= 2
+    assert set(record.firsts_by_turn) == set(range(1, TURNS + 1))
+    assert {name: verdict.measured for name, verdict in found.items() if verdict.outcome != "passed"} == {}
+    assert set(found) == {"duration", "errors", "restarts", "stalls", "output", "first-token", "decode"}
+
+
+def test_a_restart_in_the_middle_is_survived_and_reported(expected: ServiceExpectation) -> None:
+    programs = llama.programs()
+    if programs is None:
+        pytest.skip(llama.NEED_LLAMA)
+    server = llama.LlamaServer(*programs)
+    server.start()
+
+    def restart() -> None:
+        assert server.process is not None
+        server.process.kill()
+        server.process.wait()
+        server.start()
+
+    timer = threading.Timer(5.0, restart)
+    timer.start()
+    try:
+        record = loaded(Load(Server(server.url, llama.MODEL), 2, 14.0, LLAMA))
+    finally:
+        timer.join()
+        server.stop()
+    assert len(record.restarts) == 1
+    assert record.faults
+    assert record.faults[-1][0] < 12  # it went on afterwards
+    found = judged(expected, record)
+    assert found["restarts"].outcome == "failed"
+    assert found["errors"].outcome == "failed"
+    assert found["duration"].outcome == "passed"
+
+
+def test_a_load_that_is_stopped_early_reports_what_it_saw(expected: ServiceExpectation) -> None:
+    with serving(FaultyServer(rate=50, model="smollm2")) as url:
+        record = loaded(Load(Server(url, "smollm2"), 2, 60.0, VLLM), stop_after=2.0)
+    assert record.stopped
+    assert record.seconds < 10
+    found = judged(expected, record)
+    assert found["duration"].outcome == "not checked"
+    assert found["errors"].outcome == "passed"
+
+
+@pytest.mark.parametrize(("fault", "criterion"), [("garbage", "output"), ("cut", "errors"), ("unavailable", "errors")])
+def test_what_goes_wrong_under_load_fails(fault: str, criterion: str, expected: ServiceExpectation) -> None:
+    with serving(FaultyServer(fault=fault, model="smollm2")) as url:
+        found = judged(expected, loaded(Load(Server(url, "smollm2"), 2, 2.0, VLLM)))
+    assert found[criterion].outcome == "failed"
+
+
+def test_a_pause_in_the_middle_of_an_answer_is_a_stall(expected: ServiceExpectation) -> None:
+    record = Record(60.0, seconds=60.0)
+    record.take(1.0, 1, Reply(text="fine words", tokens=8, first=0.1, last=20.0, longest_pause=15.0, seconds=20.0))
+    found = judged(expected, record)
+    assert found["stalls"].outcome == "failed"
+    assert "15 s" in found["stalls"].measured
+
+
+def test_errors_are_counted_by_kind(expected: ServiceExpectation) -> None:
+    record = Record(60.0)
+    for kind in ("timeout", "cut", "cut"):
+        record.take(2.0, 1, Reply(fault=Fault(kind, "what")))
+    assert judged(expected, record)["errors"].measured == "2 cut, 1 timeout; the first after 2 s: timeout: what"

@@ -1,0 +1,212 @@
+"""``llmflake verify`` as it is typed: on the machine itself, and by real ssh to a real sshd with a machine's files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+from junitparser import JUnitXml
+
+from generator.cli import main
+from tests.faulty_server import FaultyServer, serving
+from tests.llama import free_port
+from tests.nix_program import ROOT
+from tests.verified import SEEN, spec_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.llama import LlamaServer
+
+NAME = "ArliAI/gpt-oss-120b-Derestricted"
+RECORDED = (ROOT / "tests" / "data" / "vllm-0.32-metrics.txt").read_text(encoding="utf-8")
+NEED_SSHD = "no sshd, ssh or unshare for root; run as root and install openssh-server, openssh-client and util-linux"
+
+
+def test_a_real_server_on_this_machine_is_accepted(llama_server: LlamaServer, tmp_path: Path) -> None:
+    spec = spec_of(tmp_path, llama_server.port)
+    reports = [tmp_path / f"report.{ending}" for ending in ("md", "json", "xml")]
+    options = [word for path in reports for word in ("--report", str(path))]
+    phases = ["--phase", "api", "--phase", "metrics", "--soak", "4s"]
+    done = CliRunner().invoke(main, ["verify", str(spec), "here", "--local", *phases, *options])
+    assert done.exit_code == 0, done.output
+    assert "passed      api.llm.answer: " in done.output
+    assert "here: accepted: " in done.output
+    assert "# Acceptance of here: accepted" in reports[0].read_text()
+    assert sum(suite.tests for suite in JUnitXml.fromfile(str(reports[2]))) == done.output.count("passed      ")
+    again = CliRunner().invoke(
+        main, ["verify", str(spec), "here", "--local", "--phase", "metrics", "--baseline", str(reports[1]), "--json"]
+    )
+    assert again.exit_code == 0, again.output
+    assert json.loads(again.output)["criteria"][-1]["id"] == "baseline.report.baseline"
+
+
+def test_a_broken_server_is_not_accepted(tmp_path: Path) -> None:
+    with serving(FaultyServer(fault="garbage", model="smollm2")) as url:
+        spec = spec_of(tmp_path, int(url.rpartition(":")[2]))
+        done = CliRunner().invoke(main, ["verify", str(spec), "here", "--local", "--phase", "api"])
+    assert done.exit_code == 1
+    assert "failed      api.llm.answer: the character '/' repeated 64 times" in done.output
+
+
+def test_ctrl_c_ends_a_load_with_a_report_of_what_was_seen(tmp_path: Path) -> None:
+    with serving(FaultyServer(rate=50, model="smollm2")) as url:
+        spec = spec_of(tmp_path, int(url.rpartition(":")[2]))
+        command = [sys.executable, "-m", "generator", "verify", str(spec), "here", "--local", "--phase", "metrics"]
+        command += ["--soak", "1h", "--report", str(tmp_path / "r.json")]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        time.sleep(5)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+    assert "not checked soak.llm.duration: stopped after" in output
+    assert "passed      soak.llm.errors: no error" in output
+    criteria = {entry["id"]: entry["outcome"] for entry in json.loads((tmp_path / "r.json").read_text())["criteria"]}
+    assert criteria["soak.llm.duration"] == "not checked"
+    assert process.returncode == 1  # its metrics are not all there
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "--local"], "has no machine nowhere; it has here"),
+        (["here", "--soak", "1 hour"], "'1 hour' is no duration; write 90s, 10m or 1h"),
+        (["here", "--report", "x.pdf"], "which say what to write"),
+        (["here", "--baseline", "spec.toml"], "is no report"),
+    ],
+)
+def test_wrong_usage_says_what_to_do(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec_of(tmp_path, 8000)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["verify", "spec.toml", *arguments])
+    assert done.exit_code == 2
+    assert message in " ".join(done.output.replace("│", " ").split())
+
+
+def script(folder: Path, name: str, body: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+    (folder / name).chmod(0o755)
+
+
+def printing(folder: Path, program: str, text: str) -> str:
+    (folder / f"{program}.txt").write_text(text)
+    return f"cat {folder}/{program}.txt"
+
+
+@pytest.fixture
+def aspen1(tmp_path: Path) -> Iterator[Path]:
+    """Start an sshd whose machine has aspen1's files; give the ssh configuration that reaches it as ``aspen1``."""
+    sshd = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin")
+    if sshd is None or os.geteuid() != 0 or not shutil.which("ssh") or not shutil.which("unshare"):
+        pytest.skip(NEED_SSHD)
+    sys_folder, programs = tmp_path / "sys", tmp_path / "programs"
+    programs.mkdir()
+    files = {
+        "class/drm/card1/device/mem_info_gtt_total": SEEN["gtt_total"],
+        "class/drm/card1/device/mem_info_gtt_used": SEEN["gtt_used"],
+        "module/ttm/parameters/pages_limit": SEEN["pages_limit"],
+        "kernel/debug/dri/128/amdgpu_firmware_info": SEEN["firmware"],
+    }
+    for path, text in files.items():
+        (sys_folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (sys_folder / path).write_text(text)
+    (tmp_path / "cmdline").write_text(SEEN["cmdline"])
+    (tmp_path / "meminfo").write_text(SEEN["meminfo"])
+    script(programs, "uname", printing(programs, "uname", SEEN["kernel"]))
+    script(programs, "stat", printing(programs, "stat", SEEN["nodes"]))
+    script(programs, "rocminfo", printing(programs, "rocminfo", SEEN["rocminfo"]))
+    script(programs, "rocm-smi", printing(programs, "rocm-smi", SEEN["rocm_smi"]))
+    script(programs, "hipconfig", "exit 0")
+    script(programs, "podman", printing(programs, "podman", SEEN["image:vllm"]))
+    unit, model = printing(programs, "unit", SEEN["unit:vllm"]), printing(programs, "model", SEEN["model:vllm"])
+    script(programs, "systemctl", f'case "$2" in vllm.service) {unit} ;; *) {model} ;; esac')
+    kernel, log = printing(programs, "kernel", SEEN["kernel_log"]), printing(programs, "log", SEEN["log:vllm"])
+    script(programs, "journalctl", f'case "$1" in -k) {kernel} ;; *) {log} ;; esac')
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True)
+    port = free_port()
+    (tmp_path / "sshd_config").write_text(
+        f"ListenAddress 127.0.0.1:{port}\nHostKey {tmp_path}/host\nAuthorizedKeysFile {tmp_path}/user.pub\n"
+        f"PidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin prohibit-password\n"
+        f"SetEnv PATH={programs}:/usr/sbin:/usr/bin:/sbin:/bin\n"
+    )
+    host_key = (tmp_path / "host.pub").read_text()
+    (tmp_path / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}")
+    (tmp_path / "ssh_config").write_text(
+        f"Host aspen1\n  HostName 127.0.0.1\n  Port {port}\n  IdentityFile {tmp_path}/user\n  IdentitiesOnly yes\n"
+        f"  UserKnownHostsFile {tmp_path}/known_hosts\n"
+    )
+    enter = (
+        f"mount --bind {sys_folder} /sys && mount --bind {tmp_path}/cmdline /proc/cmdline && "
+        f"mount --bind {tmp_path}/meminfo /proc/meminfo && mkdir -p /run/sshd && "
+        f"exec {sshd} -D -e -f {tmp_path}/sshd_config"
+    )
+    process = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", enter], stderr=(tmp_path / "sshd.log").open("w"), stdin=subprocess.DEVNULL
+    )
+    until = time.monotonic() + 10
+    while "Server listening" not in (tmp_path / "sshd.log").read_text() and time.monotonic() < until:
+        time.sleep(0.05)
+    yield tmp_path / "ssh_config"
+    process.terminate()
+    process.wait(10)
+
+
+def aspen1_spec(folder: Path, port: int) -> Path:
+    text = (ROOT / "examples" / "aspen1.toml").read_text(encoding="utf-8").replace("port = 8000", f"port = {port}")
+    (folder / "aspen1.toml").write_text(text)
+    return folder / "aspen1.toml"
+
+
+def test_the_plans_machine_is_accepted_over_ssh(aspen1: Path, tmp_path: Path) -> None:
+    with serving(FaultyServer(model=NAME, more_metrics=RECORDED)) as url:
+        spec = aspen1_spec(tmp_path, int(url.rpartition(":")[2]))
+        done = CliRunner().invoke(main, ["verify", str(spec), "aspen1", "--ssh-config", str(aspen1)])
+    assert done.exit_code == 0, done.output
+    for line in (
+        "passed      system.aspen1.kernel: 6.18.9",
+        "passed      system.aspen1.gtt: 117760 MiB",
+        "passed      system.aspen1.firmware-MES: 0x00000080",
+        "passed      rocm.aspen1.agent: gfx1151",
+        "passed      service.llm.image: ",
+        "passed      service.llm.fast-path: INFO Using 'TRITON' Mxfp4 MoE backend.",
+        "passed      api.llm.answer: ",
+        "passed      speed.llm.first-token: ",
+        "passed      metrics.llm.endpoint: ",
+    ):
+        assert line in done.output
+    assert done.output.rstrip().splitlines()[-1].startswith("aspen1: accepted: ")
+
+
+def test_half_the_memory_is_not_accepted_over_ssh(aspen1: Path, tmp_path: Path) -> None:
+    (tmp_path / "sys/class/drm/card1/device/mem_info_gtt_total").write_text(f"{62 * 1024**3}\n")
+    with serving(FaultyServer(model=NAME)) as url:
+        spec = aspen1_spec(tmp_path, int(url.rpartition(":")[2]))
+        done = CliRunner().invoke(
+            main, ["verify", str(spec), "aspen1", "--ssh-config", str(aspen1), "--phase", "system"]
+        )
+    assert done.exit_code == 1
+    assert "failed      system.aspen1.gtt: 63488 MiB" in done.output
+
+
+def test_a_machine_that_cannot_be_reached_could_not_be_checked(tmp_path: Path) -> None:
+    if not shutil.which("ssh"):
+        pytest.skip(NEED_SSHD)
+    config = tmp_path / "ssh_config"
+    config.write_text(f"Host aspen1\n  HostName 127.0.0.1\n  Port {free_port()}\n")
+    spec = aspen1_spec(tmp_path, 8000)
+    done = CliRunner().invoke(main, ["verify", str(spec), "aspen1", "--ssh-config", str(config)])
+    assert done.exit_code == 2, done.output
+    assert done.output.count("not checked ") == 6
+    assert "passed" not in done.output
+    assert "Connection refused" in done.output
