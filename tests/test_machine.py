@@ -159,7 +159,7 @@ def test_the_lock_agrees_with_the_flake(flakes: Flakes, aspen1_flake: Path) -> N
         ("clan.modules", ["llm"]),
         ("nixosModules", ["aspen1"]),
         ("overlays", ["aspen1", "default"]),
-        ("packages.x86_64-linux", ["aspen1"]),
+        ("packages.x86_64-linux", ["aspen1", "llm-ready", "llm-watchdog"]),
         ("checks.x86_64-linux", ["machine-aspen1", "unit"]),
     ],
 )
