@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from generator import resources
+from generator.catalog.acceptance import facts
 from generator.machine.known import Known
 
 if TYPE_CHECKING:
@@ -56,19 +53,6 @@ class MachineExpectation:
 
     machine: Machine
     services: tuple[ServiceExpectation, ...]
-
-
-@cache
-def facts() -> dict[str, Any]:
-    """Return what deployments are accepted by, and known-bad firmware and log lines."""
-    path = Path(__file__).resolve().parent.parent / "catalog" / "acceptance.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))
-
-
-@cache
-def engine_metrics() -> dict[str, Any]:
-    """Return the metrics of the engines, by engine."""
-    return tomllib.loads(resources.release_data("engine-metrics.toml").read_text(encoding="utf-8"))
 
 
 def seed_floors() -> Floors:
