@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.machine.chat import Limits, Reply, Request, ask
@@ -109,6 +109,7 @@ def test_times_are_those_of_the_server() -> None:
     assert reply.tokens == 41
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(min_size=1), min_size=1, max_size=8),
     st.lists(st.integers(1, 40), min_size=1, max_size=8),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.machine.degenerate import degenerate
@@ -44,11 +44,13 @@ def test_degenerate_text_is_named(text: str, why: str) -> None:
     assert why in (degenerate(text) or "")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=12), st.integers(8, 200))
 def test_any_word_without_end_is_degenerate(word: str, times: int) -> None:
     assert degenerate(f"{word} " * times) is not None
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=300, unique=True))
 def test_numbers_that_all_differ_are_not(numbers: list[int]) -> None:
     assert degenerate(" ".join(map(str, numbers))) is None

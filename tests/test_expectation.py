@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from generator.catalog.acceptance import engine_metrics, facts
 from generator.spec.load import load_spec
-from generator.verify.expectation import engine_metrics, expectations, facts
+from generator.verify.expectation import expectations
 from tests.conftest import EXAMPLES
 from tests.nix_program import ROOT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.machine.chat import Fault, Reply
@@ -64,6 +64,7 @@ def test_the_answer_is_not_found_inside_another(text: str) -> None:
     assert not holds(text, "4")
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(min_size=1))
 def test_any_answer_can_be_looked_for(text: str, answer: str) -> None:
     assert holds(answer, answer) is True

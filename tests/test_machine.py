@@ -222,7 +222,10 @@ def test_the_lock_agrees_with_the_flake(flakes: Flakes, aspen1_flake: Path) -> N
         ("clan.modules", ["llm"]),
         ("nixosModules", ["aspen1"]),
         ("overlays", ["aspen1", "default"]),
-        ("packages.x86_64-linux", ["aspen1", "llmflake-fetch", "llmflake-image"]),
+        (
+            "packages.x86_64-linux",
+            ["aspen1", "llmflake-fetch", "llmflake-image", "llmflake-ready", "llmflake-watchdog"],
+        ),
         ("checks.x86_64-linux", ["machine-aspen1", "unit"]),
     ],
 )

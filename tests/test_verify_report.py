@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from junitparser import JUnitXml
 
@@ -64,6 +64,7 @@ def test_json_holds_every_field() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_junit_xml_is_read_again_whatever_a_model_said(measured: str, advice: str) -> None:
     xml = JUnitXml.fromstring(to_junit(report(PASSED, MEMORY.failed(measured, advice), UNSEEN)).encode())

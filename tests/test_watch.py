@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from generator.machine.counters import Counters
@@ -271,6 +272,7 @@ def test_an_engine_without_counters_is_never_restarted_by_plan() -> None:
     assert life(lambda _: None, PASSED, names=None, restart_after_hours=1.0).live(20000) == []
 
 
+@hypothesis(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 50), st.integers(1, 900)), min_size=30, max_size=200))
 def test_any_load_that_moves_is_never_a_hang(load: list[tuple[int, int, int]]) -> None:
     """Each entry is what one minute looks like: running, waiting, tokens; questions get no answer at all."""
@@ -284,6 +286,7 @@ def test_any_load_that_moves_is_never_a_hang(load: list[tuple[int, int, int]]) -
     assert life(see, None).live(60.0 * (len(load) - 1)) == []
 
 
+@hypothesis(deadline=None, max_examples=60)
 @given(
     st.lists(st.sampled_from(["idle", "stuck", "busy", "silent"]), min_size=1, max_size=40),
     st.lists(st.sampled_from([PASSED, WRONG, DEAD, None]), min_size=1, max_size=40),

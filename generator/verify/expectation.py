@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from generator import resources
 from generator.machine.known import Known
 from generator.plan.planner import make_plan
 from generator.verify.floors import floors
@@ -41,19 +37,6 @@ class MachineExpectation:
 
     machine: Machine
     services: tuple[ServiceExpectation, ...]
-
-
-@cache
-def facts() -> dict[str, Any]:
-    """Return known-bad firmware and log lines, and what a system needs beside its services."""
-    path = Path(__file__).resolve().parent.parent / "catalog" / "acceptance.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))
-
-
-@cache
-def engine_metrics() -> dict[str, Any]:
-    """Return the metrics of the engines, by engine."""
-    return tomllib.loads(resources.release_data("engine-metrics.toml").read_text(encoding="utf-8"))
 
 
 def expectations(spec: Spec, machine: str) -> MachineExpectation:

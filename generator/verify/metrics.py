@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from generator.catalog.acceptance import engine_metrics
 from generator.machine.counters import samples
-from generator.verify.expectation import engine_metrics
 from generator.verify.load import Server, client
 from generator.verify.verdict import Criterion, Verdict
 

@@ -8,9 +8,9 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from generator.catalog.acceptance import engine_metrics
 from generator.machine.counters import Names
 from generator.verify import api, endurance, metrics, rocm, service, speed, system
-from generator.verify.expectation import engine_metrics
 from generator.verify.load import Server
 from generator.verify.observe import commands, observe
 from generator.verify.soak import Load, soak

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from generator.verify.expectation import facts
+from generator.catalog.acceptance import facts
 from generator.verify.observe import properties
 from generator.verify.system import unseen
 from generator.verify.verdict import Criterion, Verdict

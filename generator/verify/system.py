@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from generator.verify.expectation import facts
+from generator.catalog.acceptance import facts
 from generator.verify.verdict import Criterion, Phase, Verdict
 
 if TYPE_CHECKING:
