@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from generator.catalog.models import repositories
+from generator.emit.monitoring import monitoring_data
 from generator.spec.rules.engines import image_of, release_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def deployment_data(spec: Spec) -> dict[str, Any]:
         "machines": {name: _machine(machine) for name, machine in deployment.machines.items()},
         "models": {name: _model(model) for name, model in deployment.models.items()},
         "services": {name: _service(spec, service) for name, service in deployment.services.items()},
+        **({} if deployment.monitoring is None else {"monitoring": monitoring_data(spec, deployment.monitoring)}),
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from generator.catalog.load import HardwareRecord, hardware
+from generator.catalog.metrics import thresholds
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,23 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Monitoring:
+    """What watches the deployment: ``machines`` scrape; ``alerts`` are thresholds by name (``nix/data/metrics.toml``).
+
+    ``prometheus``, ``grafana`` and ``node_exporter`` say whether to run each, or whether one runs already.
+    """
+
+    machines: tuple[str, ...]
+    prometheus: bool
+    grafana: bool
+    node_exporter: bool
+    smu_exporter: bool
+    expose: tuple[str, ...]
+    scrape_interval_s: int
+    alerts: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """Everything that one spec file says."""
 
@@ -138,6 +156,7 @@ class Deployment:
     machines: dict[str, Machine]
     models: dict[str, Model]
     services: dict[str, Service]
+    monitoring: Monitoring | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +283,20 @@ def _service(name: str, data: dict[str, Any]) -> Service:
     )
 
 
+def _monitoring(data: dict[str, Any]) -> Monitoring:
+    defaults = {name: entry.default for name, entry in thresholds().items()}
+    return Monitoring(
+        machines=tuple(data.get("machines", ())),
+        prometheus=data.get("prometheus", True),
+        grafana=data.get("grafana", True),
+        node_exporter=data.get("node_exporter", True),
+        smu_exporter=data.get("smu_exporter", False),
+        expose=tuple(data.get("expose", ())),
+        scrape_interval_s=data.get("scrape_interval_s", 15),
+        alerts={**defaults, **data.get("alerts", {})},
+    )
+
+
 def build(data: dict[str, Any]) -> Deployment:
     """Build the deployment from data that satisfies the schema."""
     clan = data["clan"]
@@ -272,4 +305,5 @@ def build(data: dict[str, Any]) -> Deployment:
         machines={name: _machine(name, entry) for name, entry in sorted(data["machines"].items())},
         models={name: _model(name, entry) for name, entry in sorted(data.get("models", {}).items())},
         services={name: _service(name, entry) for name, entry in sorted(data["services"].items())},
+        monitoring=_monitoring(data["monitoring"]) if "monitoring" in data else None,
     )

@@ -5,6 +5,7 @@
 {
   imports = [
     ./hardware.nix
+    ./monitoring.nix
     ./strix-halo.nix
     ./nvidia.nix
     ./servers.nix
