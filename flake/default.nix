@@ -73,6 +73,7 @@ in
           python.hypothesis
           python.mypy
           python.pytest
+          python.pyyaml
           python.tomli-w
         ]))
       ];
