@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SPEC ?= examples/aspen1.toml
 OUT ?= out/$(basename $(notdir $(SPEC)))
 
-.PHONY: help generate test lint bench bench-plan nix prometheus clean
+.PHONY: help generate test lint bench bench-plan nix prometheus llama clean
 
 help:
 	@echo "make generate [SPEC=examples/aspen1.toml] [OUT=out/aspen1]   write a flake"
@@ -16,7 +16,7 @@ help:
 generate: $(VENV)/ready
 	@$(BIN)/llmflake generate $(SPEC) -o $(OUT)
 
-test: $(VENV)/dev nix prometheus
+test: $(VENV)/dev nix prometheus llama
 	$(BIN)/pytest
 
 lint: $(VENV)/dev
@@ -31,7 +31,7 @@ bench-plan: $(VENV)/dev
 	$(BIN)/python -m bench plan
 
 clean:
-	rm -rf $(VENV) .prometheus out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .prometheus .llama out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: pyproject.toml
 	@bin/set-up-python $(PYTHON) $(VENV) .
@@ -44,5 +44,8 @@ $(VENV)/dev: pyproject.toml $(VENV)/ready
 nix:
 	@bin/set-up-nix
 
-prometheus: $(VENV)/dev
-	@bin/set-up-prometheus .prometheus $(BIN)/pip
+prometheus:
+	@bin/set-up-prometheus .prometheus
+
+llama: $(VENV)/dev
+	@bin/set-up-llama .llama $(BIN)/pip

@@ -1,4 +1,4 @@
-"""The table ``monitoring`` of deployment.json, and the runbook's part on alerts."""
+"""The table ``monitoring`` of deployment.json."""
 
 from __future__ import annotations
 
@@ -12,11 +12,7 @@ if TYPE_CHECKING:
 
 
 def monitoring_data(spec: Spec, monitoring: Monitoring) -> dict[str, Any]:
-    """Return the table by the names of ``nix/lib/monitoring.nix``.
-
-    ``floors`` are tokens a second for one user below which a service is slower than its plan, by service and machine;
-    where the plan knows none, there is none.
-    """
+    """Return the table by the names that nix/lib reads."""
     return {
         "machines": list(monitoring.machines),
         "prometheus": monitoring.prometheus,
@@ -26,20 +22,21 @@ def monitoring_data(spec: Spec, monitoring: Monitoring) -> dict[str, Any]:
         "expose": list(monitoring.expose),
         "scrapeInterval": monitoring.scrape_interval_s,
         "alerts": dict(sorted(monitoring.alerts.items())),
-        "floors": _floors(spec),
+        "floors": floors(spec),
     }
 
 
-def _floors(spec: Spec) -> dict[str, dict[str, float]]:
+def floors(spec: Spec) -> dict[str, dict[str, float]]:
+    """Return tokens a second for one user that the plan allows at least, by service and machine, where it knows them."""
     from generator.plan.planner import make_plan
 
-    floors: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, float]] = {}
     for machine in make_plan(spec.deployment, spec.placement, with_measured=False).machines:
         for service in machine.services:
             floor = slowest(service.speed)
             if floor is not None:
-                floors.setdefault(service.service, {})[machine.machine] = floor
-    return dict(sorted(floors.items()))
+                found.setdefault(service.service, {})[machine.machine] = floor
+    return dict(sorted(found.items()))
 
 
 def slowest(speed: Speed | None) -> float | None:

@@ -30,7 +30,8 @@ def check(context: Context) -> Iterator[Finding]:
                 f'there is no machine "{name}"',
                 suggestion(name, context.machine_names, f"add [machines.{name}]"),
             )
-    yield from _unreached(context, monitoring)
+    if context.machine_names.issuperset(monitoring.machines):
+        yield from _unreached(context, monitoring)
     yield from _thresholds(monitoring)
     for service in context.deployment.services.values():
         yield from _service(service, monitoring)
