@@ -15,7 +15,7 @@ import urllib.request
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -85,7 +85,7 @@ def get(url: str, **query: str) -> str:
 
 @contextmanager
 def running(command: list[str], ready: str, log: Path) -> Iterator[None]:
-    """Run a program until the block ends; it is there when ``ready`` answers with 200, for which 60 seconds are given."""
+    """Run a program until the block ends; ``ready`` is a URL that answers once it is there, within 60 seconds."""
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     try:
@@ -145,7 +145,7 @@ class RecordedVllm:
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
-    def __enter__(self) -> RecordedVllm:
+    def __enter__(self) -> Self:
         """Start serving."""
         self._thread.start()
         return self

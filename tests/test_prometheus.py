@@ -1,5 +1,7 @@
-"""A real Prometheus with our configuration and rules; it scrapes a real llama-server, the recorded metrics of a real vLLM, and a
-real node_exporter that reads a sysfs tree of a Strix Halo and what the program of ages wrote."""
+"""A real Prometheus with our configuration and rules, and what it scrapes: a real llama-server and node_exporter.
+
+vLLM is its recorded /metrics; node_exporter reads a sysfs tree of a Strix Halo, and what the program of ages wrote.
+"""
 
 from __future__ import annotations
 
@@ -56,8 +58,21 @@ def certificate(path: Path, days: int) -> Path:
     if shutil.which("openssl") is None:
         pytest.skip("no openssl on PATH; install it (Debian: apt-get install openssl)")
     key = path.with_suffix(".key")
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key)]
-    subprocess.run([*command, "-out", str(path), "-days", str(days), "-subj", "/CN=llm"], check=True, capture_output=True)
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-keyout",
+        str(key),
+    ]
+    subprocess.run(
+        [*command, "-out", str(path), "-days", str(days), "-subj", "/CN=llm"], check=True, capture_output=True
+    )
     return path
 
 
@@ -131,7 +146,11 @@ def watched(nix: Nix, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watc
                 group["targets"] = [f"127.0.0.1:{here[target]}" for target in group["targets"]]
         settings = {"global": {"evaluation_interval": "1s"}, "rule_files": [str(rules)], "scrape_configs": configs}
         (folder / "prometheus.json").write_text(json.dumps(settings), encoding="utf-8")
-        run = [program("prometheus"), f"--config.file={folder / 'prometheus.json'}", f"--storage.tsdb.path={folder / 'data'}"]
+        run = [
+            program("prometheus"),
+            f"--config.file={folder / 'prometheus.json'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+        ]
         run += [f"--web.listen-address=127.0.0.1:{ports['prometheus']}", "--log.level=warn"]
         stack.enter_context(running(run, f"{urls['prometheus']}/-/ready", folder / "prometheus.log"))
 
@@ -190,7 +209,9 @@ def test_both_engines_are_scraped_and_the_stopped_server_is_seen_to_be_down(watc
 def test_no_alarm_is_raised_and_a_limit_other_than_asked_for_is_noticed(watched: Watched) -> None:
     """The one sysfs tree stands for both machines, and aspen2 asked for less than it says."""
     assert watched.query('ALERTS{alertstate="firing"}') == []
-    pending = {(s["metric"]["alertname"], s["metric"]["machine"]) for s in watched.query('ALERTS{alertstate="pending"}')}
+    pending = {
+        (s["metric"]["alertname"], s["metric"]["machine"]) for s in watched.query('ALERTS{alertstate="pending"}')
+    }
     assert ("LlmGttLimitWrong", "aspen2") in pending
     assert ("LlmGttLimitWrong", "aspen1") not in pending
 
@@ -259,7 +280,9 @@ def test_promtool_accepts_what_the_program_writes(nix: Nix, tmp_path: Path) -> N
     key.write_text("one", encoding="utf-8")
     pem = certificate(tmp_path / "c.pem", 10)
     text = ages(nix, tmp_path, "key", 'a "b" \\c', "certificate", "g", **{'key_a "b" \\c': key}, certificate_g=pem)
-    done = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

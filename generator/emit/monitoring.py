@@ -27,7 +27,7 @@ def monitoring_data(spec: Spec, monitoring: Monitoring) -> dict[str, Any]:
 
 
 def floors(spec: Spec) -> dict[str, dict[str, float]]:
-    """Return tokens a second for one user that the plan allows at least, by service and machine, where it knows them."""
+    """Return the tokens a second that the plan promises one user, by service and machine; none where it knows none."""
     from generator.plan.planner import make_plan
 
     found: dict[str, dict[str, float]] = {}

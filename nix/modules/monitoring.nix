@@ -42,6 +42,37 @@ let
         name
       ]) files
     );
+  # Programs that read files and write one.
+  confined = {
+    DynamicUser = true;
+    CapabilityBoundingSet = [ "" ];
+    LockPersonality = true;
+    MemoryDenyWriteExecute = true;
+    NoNewPrivileges = true;
+    PrivateDevices = true;
+    PrivateNetwork = true;
+    PrivateUsers = true;
+    ProcSubset = "pid";
+    ProtectClock = true;
+    ProtectControlGroups = true;
+    ProtectHome = true;
+    ProtectHostname = true;
+    ProtectKernelLogs = true;
+    ProtectKernelModules = true;
+    ProtectKernelTunables = true;
+    ProtectProc = "invisible";
+    RestrictAddressFamilies = [ "none" ];
+    RestrictNamespaces = true;
+    RestrictRealtime = true;
+    SystemCallArchitectures = "native";
+    SystemCallErrorNumber = "EPERM";
+    SystemCallFilter = [
+      "@system-service"
+      "~@privileged"
+      "~@resources"
+    ];
+    UMask = "0022";
+  };
 in
 {
   options.llmflake.monitoring = {
@@ -179,44 +210,17 @@ in
       };
       systemd.services.llm-ages = {
         description = "Ages of keys and certificates";
-        serviceConfig = {
+        serviceConfig = confined // {
           Type = "oneshot";
           ExecStart = utils.escapeSystemdExecArgs (
             [ (lib.getExe ages) ] ++ arguments "key" cfg.keyFiles ++ arguments "certificate" cfg.certificateFiles
           );
           LoadCredential = credentials "key" cfg.keyFiles ++ credentials "certificate" cfg.certificateFiles;
-          DynamicUser = true;
           StateDirectory = "llm-ages";
           StateDirectoryMode = "0700";
           # node_exporter reads it between two runs.
           RuntimeDirectory = "llm-ages";
           RuntimeDirectoryPreserve = true;
-          CapabilityBoundingSet = [ "" ];
-          LockPersonality = true;
-          MemoryDenyWriteExecute = true;
-          NoNewPrivileges = true;
-          PrivateDevices = true;
-          PrivateNetwork = true;
-          PrivateUsers = true;
-          ProcSubset = "pid";
-          ProtectClock = true;
-          ProtectControlGroups = true;
-          ProtectHome = true;
-          ProtectHostname = true;
-          ProtectKernelLogs = true;
-          ProtectKernelModules = true;
-          ProtectKernelTunables = true;
-          ProtectProc = "invisible";
-          RestrictAddressFamilies = [ "none" ];
-          RestrictNamespaces = true;
-          RestrictRealtime = true;
-          SystemCallArchitectures = "native";
-          SystemCallFilter = [
-            "@system-service"
-            "~@privileged"
-            "~@resources"
-          ];
-          UMask = "0022";
         };
       };
     })
@@ -232,7 +236,7 @@ in
       systemd.services.llm-smu = {
         description = "Metrics of the system management unit";
         wantedBy = [ "multi-user.target" ];
-        serviceConfig = {
+        serviceConfig = confined // {
           ExecStart = utils.escapeSystemdExecArgs [
             (lib.getExe (pkgs.callPackage "${config.llmflake.strixHalo}/pkgs/amdgpu-smu-exporter" { }))
             "--output"
@@ -242,25 +246,7 @@ in
           ];
           Restart = "on-failure";
           RestartSec = 10;
-          DynamicUser = true;
           RuntimeDirectory = "llm-smu";
-          CapabilityBoundingSet = [ "" ];
-          LockPersonality = true;
-          MemoryDenyWriteExecute = true;
-          NoNewPrivileges = true;
-          PrivateNetwork = true;
-          PrivateTmp = true;
-          ProtectHome = true;
-          ProtectKernelModules = true;
-          ProtectKernelTunables = true;
-          ProtectSystem = "strict";
-          RestrictNamespaces = true;
-          RestrictRealtime = true;
-          SystemCallArchitectures = "native";
-          SystemCallFilter = [
-            "@system-service"
-            "~@privileged"
-          ];
         };
       };
     })

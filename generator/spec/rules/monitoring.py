@@ -58,7 +58,9 @@ def _unreached(context: Context, monitoring: Monitoring) -> Iterator[Finding]:
             continue
         hidden = [service for service in services if on_loopback(service.host)]
         if hidden:
-            what = f'no machine that scrapes reaches service "{hidden[0].name}" on {name}: it listens on {hidden[0].host}'
+            what = (
+                f'no machine that scrapes reaches service "{hidden[0].name}" on {name}: it listens on {hidden[0].host}'
+            )
             yield Finding(("monitoring", "machines"), what, f'add "{name}": it then scrapes itself')
         elif not monitoring.expose:
             what = f"no machine that scrapes reaches the node_exporter of {name}"
