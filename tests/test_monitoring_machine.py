@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 FACTS = """machine: let c = machine.config; p = c.services.prometheus; in {
   failed = map (a: a.message) (builtins.filter (a: !a.assertion) c.assertions);
-  toplevel = c.system.build.toplevel.drvPath;
   inherit (p) scrapeConfigs listenAddress rules enable;
   ruleFiles = map toString p.ruleFiles;
   node = { inherit (p.exporters.node) enable enabledCollectors extraFlags listenAddress; };
@@ -32,10 +31,13 @@ FACTS = """machine: let c = machine.config; p = c.services.prometheus; in {
     datasources = c.services.grafana.provision.datasources.settings.datasources or null; };
   etc = builtins.filter (name: builtins.match "llmflake/.*" name != null) (builtins.attrNames c.environment.etc);
   dashboard = c.environment.etc."llmflake/dashboards/llm.json".text or null;
-  units = builtins.mapAttrs (_: unit: unit.text) c.systemd.units;
   ports = c.networking.firewall.allowedTCPPorts;
   interfaces = builtins.mapAttrs (_: rules: rules.allowedTCPPorts) c.networking.firewall.interfaces;
 }"""
+WHOLE = f"""machine: ({FACTS}) machine // {{
+  toplevel = machine.config.system.build.toplevel.drvPath;
+  units = builtins.mapAttrs (_: unit: unit.text) machine.config.systemd.units;
+}}"""
 # What a machine says that is watched already.
 THEIRS = """{
   services.prometheus = { enable = true; port = 9091; rules = [ ''{"groups": []}'' ];
@@ -64,32 +66,36 @@ def ours(flakes: Flakes, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     (folder / "spec.toml").write_text(f"{text}smu_exporter = true\n", encoding="utf-8")
     flake = write_flake(folder / "spec.toml", folder / "out", aspen1=local)
     facts: dict[str, Any] = flakes.eval(
-        flake, "nixosConfigurations.aspen1", FACTS, nix_strix_halo=folder / "strix-halo"
+        flake, "nixosConfigurations.aspen1", WHOLE, nix_strix_halo=folder / "strix-halo"
     )
     return facts
 
 
-@pytest.fixture(scope="module")
-def theirs(flakes: Flakes, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("theirs")
+def their_machine(flakes: Flakes, folder: Path, apply: str, *modules: str) -> Any:  # noqa: ANN401 - what is asked for
+    """Evaluate somebody else's machine that imports ours, with further modules."""
     text = (ROOT / "examples" / "aspen1.toml").read_text(encoding="utf-8")
     spec = folder / "spec.toml"
     spec.write_text(f"{text}prometheus = false\ngrafana = false\nnode_exporter = false\n", encoding="utf-8")
     flake = write_flake(spec, folder / "out")
+    further = "\n        ".join(modules)
     (folder / "flake.nix").write_text(f"""{{
       inputs.nixpkgs.url = "nixpkgs";
       inputs.llm-deploy.url = "path:/llm-deploy";
       inputs.llm-deploy.inputs.nixpkgs.follows = "nixpkgs";
       outputs = inputs: {{ nixosConfigurations.theirs = inputs.nixpkgs.lib.nixosSystem {{ modules = [
         inputs.llm-deploy.nixosModules.aspen1
-        {THEIRS}
+        {further}
         {{ nixpkgs.hostPlatform = "x86_64-linux"; boot.loader.grub.device = "nodev"; }}
         {{ fileSystems."/" = {{ device = "/dev/sda1"; fsType = "ext4"; }}; }}
       ]; }}; }};
     }}""")
-    facts: dict[str, Any] = flakes.eval(
-        folder, "nixosConfigurations.theirs", FACTS, nixpkgs=flakes.stores["nixpkgs"], llm_deploy=flake
-    )
+    return flakes.eval(folder, "nixosConfigurations.theirs", apply, nixpkgs=flakes.stores["nixpkgs"], llm_deploy=flake)
+
+
+@pytest.fixture(scope="module")
+def theirs(flakes: Flakes, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    told = "{ llmflake.monitoring.grafana.provision = true; }"
+    facts: dict[str, Any] = their_machine(flakes, tmp_path_factory.mktemp("theirs"), FACTS, THEIRS, told)
     return facts
 
 
@@ -172,6 +178,14 @@ def test_somebody_elses_prometheus_and_grafana_keep_what_is_theirs_and_get_ours(
     assert {"logind", "drm", "hwmon", "systemd", "textfile"} == set(theirs["node"]["enabledCollectors"])
     assert theirs["node"]["listenAddress"] == "0.0.0.0"  # noqa: S104 - nixpkgs' own, which we leave alone
     check_config({"scrape_configs": configs}, tmp_path)
+
+
+def test_a_grafana_that_runs_already_is_not_told_of_dashboards_unasked(flakes: Flakes, tmp_path: Path) -> None:
+    """Where another module sets the option to null, as onix-core's does, a second definition would be an error."""
+    null = "{ services.grafana.enable = true; services.grafana.provision.dashboards.settings = null; }"
+    apply = """machine: [ machine.config.services.grafana.provision.dashboards.settings
+      (machine.config.environment.etc ? "llmflake/dashboards/llm.json") ]"""
+    assert their_machine(flakes, tmp_path, apply, null) == [None, True]
 
 
 def test_the_settings_for_other_modules_are_outputs_of_the_flake(flakes: Flakes, tmp_path: Path) -> None:

@@ -101,10 +101,12 @@ in
     grafana.enable = mkEnableOption "Grafana on loopback; otherwise one that runs already gets the dashboards";
     grafana.provision = mkOption {
       type = types.bool;
-      default = true;
+      default = cfg.grafana.enable;
+      defaultText = lib.literalExpression "config.llmflake.monitoring.grafana.enable";
       description = ''
-        Whether to tell Grafana of the dashboards by {option}`services.grafana.provision.dashboards.settings`. Another module
-        that sets that option to null wins an evaluation error: say false here, and name /etc/llmflake/dashboards there.
+        Whether to tell Grafana of the dashboards by {option}`services.grafana.provision.dashboards.settings`. A Grafana that
+        runs already is not told unasked: where another module sets that option to null, as onix-core's does, a second
+        definition is an error. The dashboards are in /etc/llmflake/dashboards all the same.
       '';
     };
     scrapeConfigs = mkOption {
