@@ -16,7 +16,9 @@ let
     toJSON
     ;
   data = builtins.fromTOML (builtins.readFile ../data/alerts.toml);
-  lower = replaceStrings (lib.alerts.letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ") (lib.alerts.letters "abcdefghijklmnopqrstuvwxyz");
+  lower = replaceStrings (lib.alerts.letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ") (
+    lib.alerts.letters "abcdefghijklmnopqrstuvwxyz"
+  );
   parts = path: filter (part: isString part && part != "") (split "/" path);
   take = count: list: genList (builtins.elemAt list) count;
 in
@@ -39,8 +41,11 @@ in
     directories:
     let
       above =
-        directory: genList (count: "/" + concatStringsSep "/" (take count (parts directory))) (length (parts directory) + 1);
-      escape = replaceStrings [ "." "+" ] [ "\\\\." "\\\\+" ];
+        directory:
+        genList (count: "/" + concatStringsSep "/" (take count (parts directory))) (
+          length (parts directory) + 1
+        );
+      escape = replaceStrings [ "." ] [ "\\\\." ];
       unique = builtins.listToAttrs (
         map (path: {
           name = path;

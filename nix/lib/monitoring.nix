@@ -14,8 +14,8 @@ in
 {
   /**
     What a deployment has that a rule or a panel may need: engines by name; "metrics" where one exports any; "amd" for an
-    AMD GPU, "gtt" where its limit is set; "floor" where the plan knows how slow is too slow; "models" where model files are;
-    "smu" where its exporter runs.
+    AMD GPU, "gtt" where its limit is set; "floor" where the plan knows how slow is too slow; "models" where model
+    files are; "smu" where its exporter runs.
 
     Type: deployment -> [string]
   */

@@ -13,7 +13,11 @@ let
   group = name: rules: if rules == [ ] then [ ] else [ { inherit name rules; } ];
   # What an engine's metric is, under one name for all engines; labels other than these two differ between engines.
   by = expr: "sum by (machine, service) (${expr})";
-  either = vllm: llamacpp: "${vllm} or ${llamacpp}";
+  either = vllm: llamacpp: "${by vllm} or ${by llamacpp}";
+  # Both parts of a quotient are summed, each over the same servers.
+  quotient = above: below: "${by above} / ${by below}";
+  # A metric of a unit, with what the unit's service is called.
+  ofUnit = expr: labels: "${expr} * on (machine, name) group_left (${labels}) llm:service_info";
 in
 {
   /**
@@ -64,34 +68,35 @@ in
     Type: [{ record, expr }]
   */
   common = [
-    (rule "llm:requests_running" (
-      either (by "vllm:num_requests_running") (by "llamacpp:requests_processing")
-    ))
-    (rule "llm:requests_waiting" (
-      either (by "vllm:num_requests_waiting") (by "llamacpp:requests_deferred")
-    ))
+    (rule "llm:requests_running" (either "vllm:num_requests_running" "llamacpp:requests_processing"))
+    (rule "llm:requests_waiting" (either "vllm:num_requests_waiting" "llamacpp:requests_deferred"))
     (rule "llm:generation_tokens:rate5m" (
-      either (by "rate(vllm:generation_tokens_total[5m])") (by "rate(llamacpp:tokens_predicted_total[5m])")
+      either "rate(vllm:generation_tokens_total[5m])" "rate(llamacpp:tokens_predicted_total[5m])"
     ))
     (rule "llm:prompt_tokens:rate5m" (
-      either (by "rate(vllm:prompt_tokens_total[5m])") (by "rate(llamacpp:prompt_tokens_total[5m])")
+      either "rate(vllm:prompt_tokens_total[5m])" "rate(llamacpp:prompt_tokens_total[5m])"
     ))
     # What one user sees: tokens a second within a request.
     (rule "llm:decode_tokens_per_second:rate15m" (
-      either
-        "${by "rate(vllm:inter_token_latency_seconds_count[15m])"} / ${by "rate(vllm:inter_token_latency_seconds_sum[15m])"}"
-        "${by "rate(llamacpp:tokens_predicted_total[15m])"} / ${by "rate(llamacpp:tokens_predicted_seconds_total[15m])"}"
+      quotient "rate(vllm:inter_token_latency_seconds_count[15m])" "rate(vllm:inter_token_latency_seconds_sum[15m])"
+      + " or "
+      + quotient "rate(llamacpp:tokens_predicted_total[15m])" "rate(llamacpp:tokens_predicted_seconds_total[15m])"
     ))
     # Whether anything is computed at all, also in the middle of a request.
     (rule "llm:engine_steps:increase5m" (
-      either
-        "${by "increase(vllm:generation_tokens_total[5m])"} + ${by "increase(vllm:iteration_tokens_total_count[5m])"}"
-        (by "increase(llamacpp:n_decode_total[5m])")
+      "${by "increase(vllm:generation_tokens_total[5m])"} + "
+      + either "increase(vllm:iteration_tokens_total_count[5m])" "increase(llamacpp:n_decode_total[5m])"
     ))
-    (rule "llm:service_state" "node_systemd_unit_state{job=\"llm-node\"} * on (machine, name) group_left (service, engine, metrics, starts) llm:service_info")
+    (rule "llm:service_state" (
+      ofUnit "node_systemd_unit_state{job=\"llm-node\"}" "service, engine, metrics, starts"
+    ))
     # A unit that is not active started in 1970, so that it is no young one.
-    (rule "llm:service_age_seconds" "(time() - node_systemd_unit_start_time_seconds{job=\"llm-node\"}) * on (machine, name) group_left (service, engine) llm:service_info")
-    (rule "llm:service_restarts:increase1h" "increase(node_systemd_service_restart_total{job=\"llm-node\"}[1h]) * on (machine, name) group_left (service, engine) llm:service_info")
+    (rule "llm:service_age_seconds" (
+      ofUnit "(time() - node_systemd_unit_start_time_seconds{job=\"llm-node\"})" "service, engine"
+    ))
+    (rule "llm:service_restarts:increase1h" (
+      ofUnit "increase(node_systemd_service_restart_total{job=\"llm-node\"}[1h])" "service, engine"
+    ))
   ];
 
   /**

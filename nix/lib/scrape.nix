@@ -15,7 +15,7 @@ let
   data = builtins.fromTOML (builtins.readFile ../data/metrics.toml);
   exporterPort = 9100;
   bracket = host: if match ".*:.*" host == null then host else "[${host}]";
-  onLoopback = host: elem host [ "localhost" "::1" ] || match "127\\..*" host != null;
+  onLoopback = host: match "localhost|::1|127\\..*" host != null;
   loopbackFor = {
     "0.0.0.0" = "127.0.0.1";
     "::" = "::1";
@@ -119,15 +119,22 @@ in
       # llama-server wants the key for its metrics; vLLM does not.
       locked = server: server.engine == "llamacpp" && server.apiKey;
       targetsOf = map (
-        server: target server.address server.port { inherit (server) machine service; }
+        server:
+        target server.address server.port {
+          inherit (server) machine service;
+        }
       );
+      measured = [
+        "vllm"
+        "llamacpp"
+      ];
       engines = concatMap (
         engine:
         let
           servers = filter (server: server.engine == engine && !locked server) reached;
         in
         if servers == [ ] then [ ] else [ (job data.${engine}.job (targetsOf servers)) ]
-      ) [ "vllm" "llamacpp" ];
+      ) measured;
       withKeys = map (
         server:
         # Jobs need names of their own, and rules look for one: relabelling gives it back.

@@ -4,6 +4,7 @@
 */
 {
   imports = [
+    ./exporters.nix
     ./hardware.nix
     ./monitoring.nix
     ./strix-halo.nix

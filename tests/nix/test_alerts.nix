@@ -61,7 +61,12 @@ in
       expected = [ ];
     };
     test_without_vllm_there_is_no_alert_of_its_cache = {
-      expr = builtins.filter (rule: rule.alert == "LlmKvCacheFull") (rules [ "llamacpp" "metrics" ]);
+      expr = builtins.filter (rule: rule.alert == "LlmKvCacheFull") (
+        rules [
+          "llamacpp"
+          "metrics"
+        ]
+      );
       expected = [ ];
     };
   };

@@ -44,15 +44,24 @@ in
   };
   layout = {
     test_three_beside_each_other_below_a_heading = {
-      expr = map (place: [ place.title place.id place.x place.y ]) places;
+      expr = map (
+        {
+          title,
+          id,
+          x,
+          y,
+          ...
+        }:
+        "${title} is ${toString id} at ${toString x}, ${toString y}"
+      ) places;
       expected = [
-        [ "one" 1 0 0 ]
-        [ "a" 2 0 1 ]
-        [ "b" 3 8 1 ]
-        [ "c" 4 16 1 ]
-        [ "d" 5 0 9 ]
-        [ "two" 6 0 17 ]
-        [ "e" 7 0 18 ]
+        "one is 1 at 0, 0"
+        "a is 2 at 0, 1"
+        "b is 3 at 8, 1"
+        "c is 4 at 16, 1"
+        "d is 5 at 0, 9"
+        "two is 6 at 0, 17"
+        "e is 7 at 0, 18"
       ];
     };
     test_a_panel_says_until_when_it_is_empty = {
