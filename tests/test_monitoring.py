@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -339,6 +340,39 @@ def test_the_plans_metrics_live_on(rules: list[dict[str, Any]]) -> None:
 def dashboard(nix: Nix) -> dict[str, Any]:
     found: dict[str, Any] = evaluate(nix, deployment(), '(lib.dashboard.all d)."llm.json"')
     return found
+
+
+def as_grafana_reads(dashboard: dict[str, Any]) -> dict[str, Any]:
+    """Return a dashboard read and written again by Grafana's own types, which drop what they do not know."""
+    pytest.importorskip("grafana_foundation_sdk", reason="no grafana-foundation-sdk; pip install it from PyPI")
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder
+    from grafana_foundation_sdk.cog.plugins import register_default_plugins
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
+    register_default_plugins()
+    again: dict[str, Any] = json.loads(JSONEncoder().encode(Dashboard.from_json(copy.deepcopy(dashboard))))
+    return again
+
+
+def covered(ours: Any, theirs: Any) -> bool:  # noqa: ANN401 - JSON
+    """Return whether all that is in one JSON value is in another, which may say more."""
+    if isinstance(ours, dict):
+        return isinstance(theirs, dict) and all(
+            name in theirs and covered(value, theirs[name]) for name, value in ours.items()
+        )
+    if isinstance(ours, list):
+        return isinstance(theirs, list) and len(ours) == len(theirs) and all(map(covered, ours, theirs))
+    return bool(ours == theirs)
+
+
+def test_grafanas_own_types_know_all_that_is_in_the_dashboard(dashboard: dict[str, Any]) -> None:
+    assert covered(dashboard, as_grafana_reads(dashboard))
+
+
+def test_grafanas_own_types_do_not_know_a_misspelt_key(dashboard: dict[str, Any]) -> None:
+    wrong = copy.deepcopy(dashboard)
+    wrong["panels"][1]["gridPosition"] = wrong["panels"][1].pop("gridPos")
+    assert not covered(wrong, as_grafana_reads(wrong))
 
 
 def test_every_panel_and_every_query_asks_the_variable_for_its_datasource(dashboard: dict[str, Any]) -> None:
