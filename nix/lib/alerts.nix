@@ -45,7 +45,17 @@ in
         genList (count: "/" + concatStringsSep "/" (take count (parts directory))) (
           length (parts directory) + 1
         );
-      escape = replaceStrings [ "." ] [ "\\\\." ];
+      # What a path may hold and a pattern would read otherwise, in a string of PromQL.
+      escape =
+        replaceStrings
+          [
+            "."
+            "+"
+          ]
+          [
+            "\\\\."
+            "\\\\+"
+          ];
       unique = builtins.listToAttrs (
         map (path: {
           name = path;

@@ -26,9 +26,9 @@ in
       ];
       expected = "/|/a|/a/b|/a/c";
     };
-    test_a_dot_means_itself = {
-      expr = lib.alerts.mounts [ "/gpt.1" ];
-      expected = "/|/gpt\\\\.1";
+    test_dots_and_pluses_mean_themselves = {
+      expr = lib.alerts.mounts [ "/gpt+1.5" ];
+      expected = "/|/gpt\\\\+1\\\\.5";
     };
   };
   anchor.test_github_writes_it_small = {
