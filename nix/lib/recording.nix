@@ -90,7 +90,8 @@ in
     (rule "llm:service_state" (
       ofUnit "node_systemd_unit_state{job=\"llm-node\"}" "service, engine, metrics, starts"
     ))
-    # A unit that is not active started in 1970, so that it is no young one.
+    # node_exporter says of a unit that is not active that it started in 1970, so that it is no young one; and nothing of one
+    # that is stopped and that nothing wants, for systemd forgets it.
     (rule "llm:service_age_seconds" (
       ofUnit "(time() - node_systemd_unit_start_time_seconds{job=\"llm-node\"})" "service, engine"
     ))
