@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SPEC ?= examples/aspen1.toml
 OUT ?= out/$(basename $(notdir $(SPEC)))
 
-.PHONY: help generate test test-systemd test-vllm lint bench bench-plan bench-verify nix chromium llama clean
+.PHONY: help generate test test-systemd test-vllm lint bench bench-plan bench-verify nix chromium llama prometheus clean
 
 help:
 	@echo "make generate [SPEC=examples/aspen1.toml] [OUT=out/aspen1]   write a flake"
@@ -18,7 +18,7 @@ help:
 generate: $(VENV)/ready
 	@$(BIN)/llmflake generate $(SPEC) -o $(OUT)
 
-test: $(VENV)/dev nix chromium llama
+test: $(VENV)/dev nix chromium llama prometheus
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 # Against a real vLLM on the CPU, 3.4 GB.
@@ -46,7 +46,7 @@ bench-verify: $(VENV)/dev
 	$(BIN)/python -m bench verify
 
 clean:
-	rm -rf $(VENV) .llama .machine .vllm out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .prometheus .llama .machine .vllm out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: pyproject.toml
 	@bin/set-up-python $(PYTHON) $(VENV) .
@@ -62,6 +62,9 @@ llama: $(VENV)/dev
 
 nix:
 	@bin/set-up-nix
+
+prometheus:
+	@bin/set-up-prometheus .prometheus
 
 chromium:
 	@bin/set-up-chromium

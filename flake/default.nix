@@ -73,6 +73,8 @@ in
           python.hypothesis
           python.mypy
           python.pytest
+          python.pyyaml
+          python.tomli-w
         ]))
       ];
     };

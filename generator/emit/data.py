@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from generator.catalog.models import repositories
+from generator.emit.monitoring import monitoring_data
 from generator.spec.pins import image_name
 from generator.spec.rules.engines import image_of, release_of
 
@@ -35,6 +36,7 @@ def deployment_data(spec: Spec) -> dict[str, Any]:
         "models": {name: _model(model) for name, model in deployment.models.items()},
         "services": {name: _service(spec, service) for name, service in deployment.services.items()},
         **({"images": images} if (images := _image_hashes(spec)) else {}),
+        **({} if deployment.monitoring is None else {"monitoring": monitoring_data(spec, deployment.monitoring)}),
     }
 
 

@@ -6,6 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
+from generator.emit.alarms import alarms
 from generator.spec.ssh import ssh_target
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def runbook(spec: Spec) -> str:
     lines = [_MARKER, f"# Runbook of {spec.deployment.clan.name}", ""]
     for machine in spec.deployment.machines.values():
         lines += _machine(machine, spec.placement.services_on[machine.name], spec)
+    lines += alarms(spec, {name: _login(machine) for name, machine in spec.deployment.machines.items()})
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -32,7 +34,7 @@ def _block(*commands: str) -> list[str]:
 
 def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Iterator[str]:
     target = machine.target_host or machine.name
-    login = shlex.join(["ssh", *ssh_target(target)])
+    login = _login(machine)
     yield from (f"## {machine.name}", "", "### 1. Prepare", "")
     yield from (
         "Once: let clan describe the machine's disks and devices, or put `hardware-configuration.nix` or",
@@ -66,6 +68,10 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
     for service in services:
         yield from _service(service, login, spec)
     yield from _rollback(machine, services, login, target)
+
+
+def _login(machine: Machine) -> str:
+    return shlex.join(["ssh", *ssh_target(machine.target_host or machine.name)])
 
 
 def _system(machine: Machine, login: str) -> Iterator[str]:

@@ -24,7 +24,9 @@ def render(spec: Spec, existing_lock: str | None) -> dict[str, str]:
 
     Raises OutputError when that lock cannot be read.
     """
-    strix_halo = any(service.package == "nix-strix-halo" for service in spec.deployment.services.values())
+    strix_halo = any(service.package == "nix-strix-halo" for service in spec.deployment.services.values()) or (
+        spec.deployment.monitoring is not None and spec.deployment.monitoring.smu_exporter
+    )
     names = inputs.input_names(strix_halo=strix_halo)
     files = {
         "flake.nix": _flake(spec, names),

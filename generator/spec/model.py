@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from generator.catalog.load import HardwareRecord, hardware
-from generator.spec import health
+from generator.spec import health, monitoring
 
 if TYPE_CHECKING:
     from generator.spec.pins import FilePin
@@ -164,6 +164,7 @@ class Deployment:
     models: dict[str, Model]
     sources: dict[str, Source]
     services: dict[str, Service]
+    monitoring: monitoring.Monitoring | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,4 +310,5 @@ def build(data: dict[str, Any]) -> Deployment:
         models={name: _model(name, entry) for name, entry in sorted(data.get("models", {}).items())},
         sources={name: _source(name, entry) for name, entry in sorted(data.get("sources", {}).items())},
         services={name: _service(name, entry) for name, entry in sorted(data["services"].items())},
+        monitoring=monitoring.build(data["monitoring"]) if "monitoring" in data else None,
     )

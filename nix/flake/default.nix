@@ -13,6 +13,8 @@ let
   file = root + "/deployment.json";
   deployment = lib.importJSON file;
 
+  watched = name: { llmflake.monitoring = pure.monitoring.on deployment name; };
+
   clan = clan-core.lib.clan {
     inherit self;
     meta.name = deployment.clan.name;
@@ -20,6 +22,7 @@ let
     modules.llm = ../services/llm;
     # The location makes errors name the file.
     inventory = lib.setDefaultModuleLocation file (pure.deployment.inventory deployment);
+    machines = lib.mapAttrs (name: _: watched name) deployment.machines;
   };
 
   systems = lib.unique (lib.mapAttrsToList (_: machine: machine.system) deployment.machines);
@@ -43,9 +46,21 @@ in
         tune = true;
       };
       servers = pure.deployment.serversOn deployment name;
+      monitoring = pure.monitoring.on deployment name;
       strixHalo = inputs.nix-strix-halo or null;
     };
   }) deployment.machines;
+
+  # For a Prometheus and a Grafana that are configured elsewhere, by the machine that runs them; docs/monitoring.md.
+  monitoring = lib.genAttrs (deployment.monitoring.machines or [ ]) (machine: {
+    scrapeConfigs = pure.scrape.configs deployment machine;
+    ruleGroups = pure.monitoring.ruleGroups deployment;
+    dashboards = pure.dashboard.all deployment;
+    onix = {
+      prometheus = pure.onix.prometheus deployment machine;
+      inherit (pure.onix) grafana;
+    };
+  });
 
   overlays = lib.mapAttrs (_: overlayFor) deployment.machines // {
     default = overlayFor (lib.head (lib.attrValues deployment.machines));

@@ -7,16 +7,22 @@
 */
 let
   modules = {
+    alerts = ./alerts.nix;
     args = ./args.nix;
     client = ./client.nix;
     container = ./container.nix;
+    dashboard = ./dashboard.nix;
     deployment = ./deployment.nix;
     environment = ./environment.nix;
     health = ./health.nix;
     images = ./images.nix;
     kernel = ./kernel.nix;
     llama-args = ./llama-args.nix;
+    monitoring = ./monitoring.nix;
+    onix = ./onix.nix;
+    recording = ./recording.nix;
     releases = ./releases.nix;
+    scrape = ./scrape.nix;
     server = ./server.nix;
     udev = ./udev.nix;
     unit = ./unit.nix;

@@ -4,7 +4,9 @@
 */
 {
   imports = [
+    ./exporters.nix
     ./hardware.nix
+    ./monitoring.nix
     ./strix-halo.nix
     ./nvidia.nix
     ./servers.nix

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.spec.rules import engines, flags, hardware, health, locations, placement, references, secrets
+from generator.spec.rules import (
+    engines,
+    flags,
+    hardware,
+    health,
+    locations,
+    monitoring,
+    placement,
+    references,
+    secrets,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +30,7 @@ _RULES = (
     flags.check,
     secrets.check,
     health.check,
+    monitoring.check,
 )
 
 

@@ -1,0 +1,65 @@
+"""Thresholds and alerts as data that Nix and Python both read (``nix/data/metrics.toml``, ``nix/data/alerts.toml``)."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from generator import resources
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """What a threshold is compared with: a value at or beyond ``above`` or ``below`` would never, or always, fire.
+
+    ``unit`` is "share" for fractions of 1, else words; ``metric`` the name of the metric.
+    """
+
+    metric: str
+    unit: str
+    above: float
+    below: float
+    default: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as people need it: what it ``needs`` to be there, what one ``sees``, and what to ``do``.
+
+    ``commands`` are to be typed, with ``{login}`` for ssh to the machine and ``{unit}`` for a unit.
+    """
+
+    name: str
+    severity: str
+    needs: tuple[str, ...]
+    see: str
+    do: str
+    commands: tuple[str, ...]
+
+
+def _data(name: str) -> dict[str, Any]:
+    return tomllib.loads(resources.release_data(name).read_text(encoding="utf-8"))
+
+
+@cache
+def thresholds() -> dict[str, Threshold]:
+    """Return the thresholds of alerts by their names in the spec."""
+    return {name: Threshold(**entry) for name, entry in _data("metrics.toml")["thresholds"].items()}
+
+
+@cache
+def alerts() -> tuple[Alert, ...]:
+    """Return the alerts in the order in which the runbook has them."""
+    return tuple(
+        Alert(
+            entry["name"],
+            entry["severity"],
+            tuple(entry["needs"]),
+            entry["see"],
+            entry["do"],
+            tuple(entry.get("commands", ())),
+        )
+        for entry in _data("alerts.toml")["alert"]
+    )

@@ -1,0 +1,85 @@
+"""The runbook's part on alarms: what each one means, what one sees, and what to type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from generator.catalog.metrics import alerts
+from generator.emit.monitoring import floors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from generator.catalog.metrics import Alert
+    from generator.spec.load import Spec
+    from generator.spec.monitoring import Monitoring
+
+_MEASURED = frozenset({"vllm", "llamacpp"})  # engines that export metrics (nix/data/metrics.toml)
+_SHOWN = 4  # servers whose commands are spelt out
+
+
+def features(spec: Spec) -> frozenset[str]:
+    """Return what a deployment has that an alert may need: the same as ``features`` of nix/lib/monitoring.nix."""
+    running = {name: services for name, services in spec.placement.services_on.items() if services}
+    engines = {service.engine for services in running.values() for service in services}
+    machines = [spec.deployment.machines[name] for name in running]
+    amd = any(machine.hardware is not None and machine.hardware.accelerator == "rocm" for machine in machines)
+    monitoring = spec.deployment.monitoring
+    found = {
+        **dict.fromkeys(engines, True),
+        "metrics": bool(engines & _MEASURED),
+        "amd": amd,
+        "gtt": any(machine.gtt_mib is not None for machine in machines),
+        "floor": bool(floors(spec)),
+        "models": bool(spec.deployment.models),
+        "smu": monitoring is not None and monitoring.smu_exporter,
+    }
+    return frozenset(name for name, has in found.items() if has)
+
+
+def alarms(spec: Spec, logins: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines of the section; none where nothing watches. ``logins`` are the ssh commands of machines."""
+    monitoring = spec.deployment.monitoring
+    if monitoring is None:
+        return
+    yield from ("## Alarms", "", "Every alert of Prometheus names its section here.", "")
+    yield from _where(monitoring, logins)
+    here = features(spec)
+    for alert in alerts():
+        if here.issuperset(alert.needs):
+            yield from (f"### {alert.name}", "", f"*{alert.severity}*: {alert.see}", "", alert.do, "")
+            yield from _block(_commands(alert, spec, logins))
+
+
+def _where(monitoring: Monitoring, logins: Mapping[str, str]) -> Iterator[str]:
+    """Yield how to look at what is on loopback."""
+    for machine in monitoring.machines:
+        login = logins[machine]
+        shown = [
+            (monitoring.prometheus, "Prometheus", 9090, "alerts"),
+            (monitoring.grafana, "Grafana", 3000, "d/llmflake"),
+        ]
+        there = [entry for entry in shown if entry[0]]
+        if not there:
+            continue
+        pages = " and ".join(f"{name} at <http://127.0.0.1:{port}/{path}>" for _, name, port, path in there)
+        yield from (f"Through this tunnel to {machine}, {pages}:", "")
+        tunnels = " ".join(f"-L {port}:127.0.0.1:{port}" for _, _, port, _ in there)
+        yield from _block([f"{login} -N {tunnels}"])
+        if monitoring.grafana:
+            yield from ("Grafana's user is `admin`, and its password:", "")
+            yield from _block([f"{login} cat /var/lib/grafana/admin_password"])
+
+
+def _commands(alert: Alert, spec: Spec, logins: Mapping[str, str]) -> list[str]:
+    """Return an alert's commands for the deployment's first servers, each once."""
+    servers = [(machine, service) for machine, services in spec.placement.services_on.items() for service in services]
+    commands: dict[str, None] = {}
+    for machine, service in servers[:_SHOWN]:
+        for command in alert.commands:
+            commands[command.replace("{login}", logins[machine]).replace("{unit}", service.unit)] = None
+    return list(commands)
+
+
+def _block(commands: list[str]) -> list[str]:
+    return ["```console", *(f"$ {command}" for command in commands), "```", ""] if commands else []

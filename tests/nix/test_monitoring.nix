@@ -1,0 +1,75 @@
+# Managed by llmflake: the static tier, copied unchanged into every generated flake.
+{ lib }:
+let
+  deployment = import ./monitored.nix;
+  other = lib.monitoring.on deployment "aspen2";
+in
+{
+  features.test_what_is_there = {
+    expr = lib.monitoring.features deployment;
+    expected = [
+      "llamacpp"
+      "ollama"
+      "vllm"
+      "metrics"
+      "amd"
+      "gtt"
+      "floor"
+      "models"
+    ];
+  };
+  ruleGroups.test_what_is_recorded_comes_first = {
+    expr = map (group: group.name) (lib.monitoring.ruleGroups deployment);
+    expected = [
+      "llmflake"
+      "llmflake-names"
+      "llmflake-alerts"
+    ];
+  };
+  ruleFile.test_it_is_the_rules = {
+    expr = builtins.fromJSON (lib.monitoring.ruleFile deployment);
+    expected.groups = lib.monitoring.ruleGroups deployment;
+  };
+  on = {
+    test_a_machine_that_scrapes_gets_everything = {
+      expr = builtins.attrNames (lib.monitoring.on deployment "aspen1");
+      expected = [
+        "dashboards"
+        "exporter"
+        "grafana"
+        "prometheus"
+        "ruleFile"
+        "scrapeConfigs"
+        "scrapeKeys"
+        "smuExporter"
+      ];
+    };
+    test_what_runs_already_is_not_enabled = {
+      expr = (lib.monitoring.on deployment "aspen1").grafana.enable;
+      expected = false;
+    };
+    test_another_machine_gets_an_exporter_that_is_reached = {
+      expr = other;
+      expected = {
+        exporter = {
+          configure = true;
+          enable = true;
+          interfaces = [ "tailscale0" ];
+        };
+        smuExporter = false;
+      };
+    };
+    test_nothing_where_nothing_is_watched = {
+      expr = lib.monitoring.on (removeAttrs deployment [ "monitoring" ]) "aspen1";
+      expected = { };
+    };
+  };
+  dashboardDirectory.test_where_modules_of_others_can_name_it = {
+    expr = lib.monitoring.dashboardDirectory;
+    expected = "/etc/llmflake/dashboards";
+  };
+  dashboardProvider.test_it_reads_that_directory = {
+    expr = lib.monitoring.dashboardProvider.options.path;
+    expected = lib.monitoring.dashboardDirectory;
+  };
+}
