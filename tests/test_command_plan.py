@@ -18,6 +18,7 @@ from generator.cli import main
 from generator.show.lines import plain
 from generator.show.page import page
 from generator.show.table import table
+from tests.conftest import EXAMPLES
 from tests.nix_program import ROOT
 from tests.shown import CROWDED, example
 
@@ -67,7 +68,7 @@ def test_json_is_the_plan_and_its_problems() -> None:
 
 @pytest.mark.parametrize("name", ["aspen1", "aspen1-llamacpp", "nvidia", "two-machines", "vllm-native"])
 def test_a_feasible_plan_ends_with_0(name: str) -> None:
-    (path,) = (ROOT / "examples").glob(f"{name}.*")
+    (path,) = (path for path in EXAMPLES if path.stem == name)
     assert run(path).exit_code == 0
 
 
@@ -121,7 +122,10 @@ def test_other_commands_refuse_what_does_not_fit_all_at_once(
     path = spec_file(CROWDED)
     done = CliRunner().invoke(main, [command[0], str(path), *command[1:]])
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == run(path).stderr
+    told = [
+        line for line in done.stderr.splitlines() if "is not in the lock" not in line
+    ]  # of which a plan needs nothing
+    assert told == run(path).stderr.splitlines()
     assert list(tmp_path.iterdir()) == [path]
 
 

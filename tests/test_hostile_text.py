@@ -13,6 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from generator import resources
+from generator.machine.settings import parse
 from tests.conftest import write_flake
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ FACTS = """machine: let c = machine.config; in {
   download = c.systemd.services.llm-model-m.serviceConfig.ExecStart;
   native = c.systemd.services.chat.serviceConfig.ExecStart;
   unit = c.systemd.units."chat.service".text;
+  asked = c.llmflake.resolved.chat.health;
   inherit (c.boot) kernelParams;
   keys = c.users.users.root.openssh.authorizedKeys.keys;
 }"""
@@ -47,9 +49,11 @@ FOLLOWED = {
     "services.*.container.command[]": "test_a_containers_words_and_environment_are_literal",
     "services.*.extra_args[]": "test_a_native_servers_words_and_environment_are_literal",
     "services.*.extra_env.*": "test_a_native_servers_words_and_environment_are_literal",
+    "services.*.health.answer": "test_the_known_question_and_its_answer_are_literal",
+    "services.*.health.question": "test_the_known_question_and_its_answer_are_literal",
 }
-# Free in the schema, and then only taken when it is a name that the catalog has; and what only editors read.
-ELSEWHERE = {"machines.*.hardware", "$schema"}
+# Free in the schema, and then only taken when it is a name that the catalog or spec has; and what only editors read.
+ELSEWHERE = {"machines.*.hardware", "services.*.source", "$schema"}
 
 
 def free_strings(schema: dict[str, Any], path: str = "") -> Iterator[str]:
@@ -116,6 +120,7 @@ def flake(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "machines": ["m1"],
                 "model": "g",
                 "unit": "chat",
+                "health": {"question": HOSTILE, "answer": HOSTILE},
                 "extra_args": [HOSTILE],
                 "extra_env": {"B": HOSTILE},
             },
@@ -170,6 +175,11 @@ def test_a_native_servers_words_and_environment_are_literal(facts: dict[str, Any
     assert words[words.index("--alias") + 1] == HOSTILE
     line = next(line for line in facts["unit"].splitlines() if line.startswith('Environment="B='))
     assert quoted_words(line) == [f"B={HOSTILE}"]
+
+
+def test_the_known_question_and_its_answer_are_literal(facts: dict[str, Any]) -> None:
+    known = parse(json.dumps(facts["asked"])).known
+    assert (known.question, known.answer) == (HOSTILE, HOSTILE)
 
 
 def test_a_downloads_patterns_are_literal(facts: dict[str, Any]) -> None:

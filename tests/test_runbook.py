@@ -49,7 +49,7 @@ def test_the_example_has_the_plans_phases_in_their_order() -> None:
     assert [line for line in commands(text) if "curl" not in line] == [
         *("git init", "git add .", "clan machines update-hardware-config aspen1", "git add .", "nix flake check"),
         *("git commit --all --message 'Deploy aspen1'", "clan machines update aspen1", "ssh root@aspen1 reboot"),
-        "ssh root@aspen1 uname -r",
+        *("llmflake verify SPEC aspen1 --soak 1h", "ssh root@aspen1 uname -r"),
         "ssh root@aspen1 'cat /sys/class/drm/card*/device/mem_info_gtt_total'",
         *("ssh root@aspen1 rocminfo", "ssh root@aspen1 rocm-smi"),
         "ssh root@aspen1 journalctl -u llm-model-gpt-oss-120b-derestricted -f",

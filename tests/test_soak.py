@@ -48,7 +48,7 @@ def judged(expected: ServiceExpectation, record: Record) -> dict[str, Verdict]:
 
 
 def test_a_real_server_holds_conversations(llama_server: LlamaServer, expected: ServiceExpectation) -> None:
-    record = loaded(Load(Server(llama_server.url, llama.MODEL), 2, 15.0, LLAMA))
+    record = loaded(Load(Server(llama_server.url, llama.MODEL), 2, 45.0, LLAMA))
     found = judged(expected, record)
     assert record.conversations >= 2
     assert set(record.firsts_by_turn) == set(range(1, TURNS + 1))

@@ -26,3 +26,12 @@ def locked(spec: str, lock_file: Path | None = None) -> Spec:
 
     pins = read_pins(lock_file or lock_path(spec))
     return load_spec(spec, findings.check, locked=pins, lock=str(lock_file) if lock_file else None)
+
+
+def deployed(spec: str) -> Spec:
+    """Return the spec of what runs already, as its lock pins it if it has one; no planner refuses what is measured."""
+    from generator.spec.load import load_spec
+    from generator.spec.lockfile import lock_path, read_pins
+
+    path = lock_path(spec)
+    return load_spec(spec, locked=read_pins(path) if path is not None and path.exists() else None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from generator import __version__
-from generator.commands.loaded import locked
+from generator.commands.loaded import deployed
 from generator.console import JSON, SPEC, Examples, echo, guarded
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def verify(  # noqa: C901 - one parameter for each option, and little else
     from generator.verify.transport import Local, Ssh, TransportError
     from generator.verify.verdict import PHASES, exit_code
 
-    loaded = guarded(lambda: locked(spec), as_json=as_json)
+    loaded = guarded(lambda: deployed(spec), as_json=as_json)
     if machine not in loaded.deployment.machines:
         known = ", ".join(loaded.deployment.machines)
         raise click.BadParameter(f"{spec} has no machine {machine}; it has {known}", param_hint="MACHINE")

@@ -151,7 +151,7 @@ def _gpu_users(expected: MachineExpectation, seen: Mapping[str, Output]) -> Verd
 
 
 def _free_memory(expected: MachineExpectation, output: Output) -> Verdict:
-    least, rule = facts()["service"]["free_memory_mib"], facts()["service"]["free_memory_rule"]
+    least, rule = facts()["service"]["free_memory_mib"], facts()["service"]["source"]
     wanted = criterion(expected, "system", "free-memory", f"{least} MiB of memory are available beside the GPU's", rule)
     found = re.search(r"^MemAvailable:\s+(\d+) kB", output.out, re.MULTILINE)
     if found is None:
