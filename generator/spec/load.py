@@ -102,7 +102,11 @@ def _sound(data: dict[str, Any], wrong: list[DataPath]) -> dict[str, Any]:
     if "machines" not in data or not broken.isdisjoint({("machines",), ("models",)}):
         tables["services"] = {}  # nothing that they name could be found
     clan = data["clan"] if "clan" in data and not any(path[:1] == ("clan",) for path in wrong) else {"name": ""}
-    return {"clan": clan, **tables}
+    right = {"clan": clan, **tables}
+    # Monitoring speaks of every machine and service: where one is broken, what it lacks could not be told from that.
+    if "monitoring" in data and not any(path[:1] in {("monitoring",), ("machines",), ("services",)} for path in wrong):
+        right["monitoring"] = data["monitoring"]
+    return right
 
 
 def _legible(data: dict[str, Any], wrong: list[DataPath]) -> dict[str, Any]:
