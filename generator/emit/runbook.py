@@ -6,6 +6,8 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
+from generator.emit.operate import key_header, keys
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -52,6 +54,7 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
     yield from _system(machine, login)
     for service in services:
         yield from _service(service, login, spec)
+    yield from keys(machine, services)
     yield from _rollback(machine, services, login, target)
 
 
@@ -92,10 +95,12 @@ def _service(service: Service, login: str, spec: Spec) -> Iterator[str]:
     host = _ANYWHERE.get(service.host, f"[{service.host}]" if ":" in service.host else service.host)
     ask = [
         *("curl", "--silent", "--header", "Content-Type: application/json", "--data", body),
+        *(("--header", "@-") if service.api_key else ()),
         f"http://{host}:{service.port}/v1/chat/completions",
     ]
+    key = key_header(service) if service.api_key else ""
     yield from ("It answers, and the answer holds 4. Loading is not health: only an answer is.", "")
-    yield from _block(f"{login} {shlex.quote(shlex.join(ask))}")
+    yield from _block(f"{login} {shlex.quote(key + shlex.join(ask))}")
 
 
 def _rollback(machine: Machine, services: tuple[Service, ...], login: str, target: str) -> Iterator[str]:

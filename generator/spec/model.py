@@ -52,6 +52,7 @@ class Machine:
     udev_rules: bool
     rocm_environment: dict[str, str]
     disk: Disk
+    interfaces: dict[str, str]
 
     @property
     def gpu_memory_mib(self) -> int | None:
@@ -113,7 +114,8 @@ class Service:
     models: tuple[str, ...]
     host: str
     port: int
-    firewall_interfaces: tuple[str, ...]
+    expose: tuple[str, ...]
+    api_key: bool
     start_on_boot: bool
     gpu: bool
     container: Container
@@ -128,6 +130,11 @@ class Service:
     extra_env: dict[str, str]
     flags: dict[str, Any]
     other_tables: tuple[str, ...]  # tables of engines that this service does not have
+
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        """Return the network interfaces on which the service itself is reached."""
+        return tuple(name for name in self.expose if name != GATEWAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +175,9 @@ def place(deployment: Deployment) -> Placement:
     return Placement(machines_of, {name: tuple(services) for name, services in services_on.items()})
 
 
+LOOPBACK = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - behind a firewall that opens by interface
+GATEWAY = "gateway"
 PORTS = {"vllm": 8000, "llamacpp": 8080, "ollama": 11434, "openai-compatible": 8000}
 RUNTIMES = {"vllm": "container", "llamacpp": "native", "ollama": "native", "openai-compatible": "container"}
 _UNITS = {"vllm": "vllm", "llamacpp": "llama-cpp", "ollama": "ollama"}
@@ -192,6 +202,7 @@ def _machine(name: str, data: dict[str, Any]) -> Machine:
         udev_rules=data.get("udev_rules", True),
         rocm_environment=dict(data.get("rocm_environment", {})),
         disk=Disk(data.get("disk", {}).get("read_mib_s"), data.get("disk", {}).get("free_gib")),
+        interfaces=dict(data.get("interfaces", {})),
     )
 
 
@@ -229,6 +240,7 @@ def _service(name: str, data: dict[str, Any]) -> Service:
     container = data.get("container", {})
     command = container.get("command")
     expect = data.get("expect", {})
+    expose = tuple(data.get("expose", ()))
     return Service(
         name=name,
         engine=engine,
@@ -237,9 +249,10 @@ def _service(name: str, data: dict[str, Any]) -> Service:
         tags=tuple(data.get("tags", ())),
         model=data.get("model"),
         models=tuple(data.get("models", ())),
-        host=data.get("host", "127.0.0.1"),
+        host=data.get("host", EVERYWHERE if set(expose) - {GATEWAY} else LOOPBACK),
         port=data.get("port", PORTS[engine]),
-        firewall_interfaces=tuple(data.get("firewall_interfaces", ())),
+        expose=expose,
+        api_key=data.get("api_key", False),
         start_on_boot=data.get("start_on_boot", True),
         gpu=data.get("gpu", True),
         container=Container(

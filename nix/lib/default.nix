@@ -14,6 +14,7 @@ let
     environment = ./environment.nix;
     images = ./images.nix;
     kernel = ./kernel.nix;
+    keys = ./keys.nix;
     llama-args = ./llama-args.nix;
     releases = ./releases.nix;
     server = ./server.nix;

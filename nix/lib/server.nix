@@ -54,8 +54,9 @@ in
 
     Type: { name, settings, hardware, hostEnvironment } -> attrs
     - name: instance name; settings: the options of nix/services/llm/options.nix; hardware: llmflake.host.hardware
-    - result: accelerator, arguments, autoStart, binary, cacheDirectory, command, environment, host, image, jit, model, pulls,
-      port, problems (messages; empty when all is well), runtime, stateDirectory, unit, weights
+    - result: accelerator, arguments, autoStart, binary, cacheDirectory, command, environment, host, image, jit, keys (for
+      nix/programs/with-keys.sh; empty without a key), model, pulls, port, problems (messages; empty when all is well), runtime,
+      stateDirectory, unit, weights
   */
   resolve =
     {
@@ -103,6 +104,14 @@ in
             };
           in
           if record == null then null else record.reference;
+      delivery =
+        if settings.apiKey then
+          lib.keys.delivery { inherit serviceType unit; }
+        else
+          {
+            keys = [ ];
+            arguments = [ ];
+          };
       release = orElse (if known == null then null else known.release) settings.engineVersion;
       arguments =
         if serviceType == "ollama" then
@@ -116,7 +125,8 @@ in
             inherit model port;
             inherit (settings) host servedModelName extraArgs;
             flags = settings.${engine.settings};
-          };
+          }
+          ++ delivery.arguments;
       command = orElse (if known == null then engine.binary else known.command) settings.containerCommand;
       flagsGiven =
         if engine.arguments == null then
@@ -177,6 +187,15 @@ in
           else
             null
         )
+        (
+          if settings.apiKey then
+            lib.keys.problem {
+              inherit serviceType runtime command;
+              inherit (settings) apiKeyFile;
+            }
+          else
+            null
+        )
         (lib.container.publishProblem { inherit (settings) host containerPort; })
         (if weights == null then null else lib.weights.problem weights)
         (
@@ -190,8 +209,13 @@ in
             null
         )
         (
-          if lib.args.mentions [ "--api-key" ] settings.extraArgs then
-            "--api-key in `extraArgs` shows the key to everybody on the machine: leave it out"
+          if
+            lib.args.mentions [
+              "--api-key"
+              "--api-key-file"
+            ] settings.extraArgs
+          then
+            "--api-key in `extraArgs` shows the key to everybody on the machine: leave it out, and set `apiKey`"
           else
             null
         )
@@ -222,6 +246,7 @@ in
         weights
         ;
       inherit (engine) jit binary;
+      inherit (delivery) keys;
       inherit (settings) autoStart host;
       accelerator = backend;
       environment = lib.environment.server {

@@ -16,6 +16,16 @@ let
   pure = import ../lib;
   servers = filterAttrs (_: server: server.runtime == "container" && server.problems == [ ]) config.llmflake.resolved;
   settingsOf = name: config.llmflake.servers.${name};
+  keyed =
+    server:
+    if server.keys == [ ] then
+      { cmd = server.command ++ server.arguments; }
+    else
+      pure.keys.container {
+        script = "${../programs/with-keys.sh}";
+        inherit (server) keys unit;
+        command = server.command ++ server.arguments;
+      };
   runtimes = unique (mapAttrsToList (name: _: (settingsOf name).containerRuntime) servers);
 in
 {
@@ -35,7 +45,8 @@ in
           {
             inherit (server) image autoStart environment;
             serviceName = server.unit;
-            cmd = server.command ++ server.arguments;
+            cmd = (keyed server).cmd;
+            entrypoint = (keyed server).entrypoint or null;
             devices = pure.container.devices server.accelerator;
             extraOptions = pure.container.options {
               inherit (server) accelerator;
@@ -50,7 +61,8 @@ in
                 server.cacheDirectory
               ];
               readOnly = lib.optional (server.weights != null) server.weights.directory;
-            };
+            }
+            ++ (keyed server).volumes or [ ];
           }
           // pure.container.network {
             inherit (server) host port;

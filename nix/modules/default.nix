@@ -8,6 +8,7 @@
     ./strix-halo.nix
     ./nvidia.nix
     ./servers.nix
+    ./keys.nix
     ./containers.nix
     ./native.nix
     ./ollama.nix

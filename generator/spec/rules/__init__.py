@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.spec.rules import engines, flags, hardware, placement, references, secrets
+from generator.spec.rules import engines, exposure, flags, hardware, placement, references, secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ _RULES = (
     engines.check,
     flags.check,
     secrets.check,
+    exposure.check,
 )
 
 
