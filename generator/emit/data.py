@@ -116,6 +116,7 @@ def _service(spec: Spec, service: Service) -> dict[str, Any]:
             "enableGPU": service.gpu,
             "conflicts": [spec.deployment.services[other].unit for other in service.conflicts],
             "models": list(service.models),
+            "rollback": {"ollama": list(service.rollback_ollama)} if service.rollback_ollama else None,
             "weights": None if model is None else _model(model),
             "servedModelName": None if model is None else model.served_name or model.repository,
             "engineVersion": release_of(service, machines[0] if machines else None),

@@ -46,3 +46,42 @@ def keys(machine: Machine, services: tuple[Service, ...]) -> Iterator[str]:
             for name in names
         )
     )
+
+
+def rollback(machine: Machine, services: tuple[Service, ...], login: str) -> Iterator[str]:
+    """Yield the four ways back, the nearest first: each is one command."""
+    yield from ("### 4. Roll back", "")
+    yield from ("1. Stop the service:", "")
+    yield from block(*(f"{login} systemctl stop {service.unit}" for service in services))
+    yield from _to_ollama(services, login)
+    yield from ("3. Go back to the configuration before, and deploy it:", "")
+    update = shlex.join(["clan", "machines", "update", machine.name])
+    yield from block(f"git revert --no-edit HEAD && {update}")
+    yield from ("4. Boot the generation before; where the machine does not come up, choose it in its boot menu:", "")
+    yield from block(f"{login} 'nixos-rebuild boot --rollback && reboot'")
+
+
+def _to_ollama(services: tuple[Service, ...], login: str) -> Iterator[str]:
+    rolled = next((service for service in services if service.rollback_ollama), None)
+    if rolled is None:
+        yield from (
+            '2. Serve with Ollama instead: set `engine = "ollama"` and `models` in the spec, generate, deploy. With',
+            "`rollback.ollama` in the spec, the machine would be ready for it.",
+            "",
+        )
+        return
+    models = ", ".join(f"`{name}`" for name in rolled.rollback_ollama)
+    yield from (
+        f"2. Serve with Ollama instead of `{rolled.name}`: {models} on port {rolled.port}, to the machine itself",
+        "and its gateway. Ollama downloads them at the first switch: do it once in good times. It is also an",
+        "entry of the boot menu, `ollama`:",
+        "",
+    )
+    switch = "bin/switch-to-configuration switch"
+    yield from block(f"{login} /run/current-system/specialisation/ollama/{switch}")
+    yield from (f"And back to `{rolled.name}`:", "")
+    yield from block(f"{login} /nix/var/nix/profiles/system/{switch}")
+    yield from (
+        f'For good: set `engine = "ollama"` in `services.{rolled.name}`, and nothing else; generate, deploy.',
+        "",
+    )

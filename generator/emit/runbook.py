@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from generator.emit.operate import key_header, keys
+from generator.emit.operate import key_header, keys, rollback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
     for service in services:
         yield from _service(service, login, spec)
     yield from keys(machine, services)
-    yield from _rollback(machine, services, login, target)
+    yield from rollback(machine, services, login)
 
 
 def _ssh_target(target: str) -> list[str]:
@@ -101,17 +101,3 @@ def _service(service: Service, login: str, spec: Spec) -> Iterator[str]:
     key = key_header(service) if service.api_key else ""
     yield from ("It answers, and the answer holds 4. Loading is not health: only an answer is.", "")
     yield from _block(f"{login} {shlex.quote(key + shlex.join(ask))}")
-
-
-def _rollback(machine: Machine, services: tuple[Service, ...], login: str, target: str) -> Iterator[str]:
-    yield from ("### 4. Roll back", "", "Stop the service:", "")
-    for service in services:
-        yield from _block(f"{login} systemctl stop {service.unit}")
-    yield from ('Serve with Ollama instead: set `engine = "ollama"` and `models` in the spec, generate, deploy.', "")
-    yield from ("Go back to the configuration before:", "")
-    yield from _block("git revert HEAD", shlex.join(["clan", "machines", "update", machine.name]))
-    yield from (
-        f"Or switch {target} itself back; if it does not boot, choose the generation before in its boot menu:",
-        "",
-    )
-    yield from _block(f"{login} nixos-rebuild switch --rollback")

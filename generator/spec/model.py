@@ -123,6 +123,7 @@ class Service:
     package: str
     unit: str
     conflicts: tuple[str, ...]
+    rollback_ollama: tuple[str, ...]
     expect: Expect
     accept: tuple[str, ...]
     extra_args: tuple[str, ...]
@@ -235,7 +236,22 @@ def _model(name: str, data: dict[str, Any]) -> Model:
     )
 
 
+def _rolled_back(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a service as Ollama serves it for good: one line of the spec changed, and the rest waits for its engine.
+
+    Like the specialisation (nix/lib/rollback.nix), it is reached on loopback and through the gateway alone.
+    """
+    models = [*data.get("models", ()), *data["rollback"]["ollama"]]
+    expose = [name for name in data.get("expose", ()) if name == GATEWAY]
+    return {**{key: data[key] for key in _OLLAMA_KEEPS if key in data}, "models": models, "expose": expose}
+
+
+_OLLAMA_KEEPS = ("engine", "machines", "tags", "port", "start_on_boot", "gpu", "conflicts", "expect", "accept")
+
+
 def _service(name: str, data: dict[str, Any]) -> Service:
+    if data["engine"] == "ollama" and "rollback" in data:
+        data = _rolled_back(data)
     engine = data["engine"]
     container = data.get("container", {})
     command = container.get("command")
@@ -265,6 +281,7 @@ def _service(name: str, data: dict[str, Any]) -> Service:
         package=data.get("package", "nixpkgs"),
         unit=data.get("unit", _UNITS.get(engine, name)),
         conflicts=tuple(data.get("conflicts", ())),
+        rollback_ollama=tuple(data.get("rollback", {}).get("ollama", ())),
         expect=Expect(
             expect.get("decode_tokens_s", 10.0), expect.get("first_token_s", 5.0), expect.get("prompt_tokens", 512)
         ),

@@ -17,6 +17,7 @@ let
     keys = ./keys.nix;
     llama-args = ./llama-args.nix;
     releases = ./releases.nix;
+    rollback = ./rollback.nix;
     server = ./server.nix;
     udev = ./udev.nix;
     unit = ./unit.nix;

@@ -13,5 +13,6 @@
     ./native.nix
     ./ollama.nix
     ./weights.nix
+    ./rollback.nix
   ];
 }

@@ -139,6 +139,15 @@ in
       example = [ "ollama" ];
       description = "Units, without `.service`, that stop when this one starts: for servers that share a GPU one at a time.";
     };
+    rollback.ollama = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "gpt-oss:120b" ];
+      description = ''
+        Models for Ollama, should this engine fail: with them the machine has a specialisation `ollama`, also in its boot menu,
+        in which Ollama serves on this port, to the machine itself.
+      '';
+    };
     autoStart = mkOption {
       type = types.bool;
       default = true;

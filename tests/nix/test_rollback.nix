@@ -1,0 +1,64 @@
+# Managed by llmflake: the static tier, copied unchanged into every generated flake.
+{ lib }:
+let
+  server = {
+    port = 8000;
+    conflicts = [ ];
+    rollback.ollama = [ ];
+  };
+  ollama =
+    servers:
+    lib.rollback.ollama {
+      inherit servers;
+      units = builtins.mapAttrs (name: _: "unit-${name}") servers;
+    };
+  rolled = server // {
+    rollback.ollama = [ "gpt-oss:20b" ];
+  };
+in
+{
+  ollama = {
+    test_without_models_nothing_changes = {
+      expr = ollama { a = server; };
+      expected = { };
+    };
+    test_it_serves_its_models_on_the_same_port_and_to_nobody_else = {
+      expr = {
+        inherit ((ollama { a = rolled; }).a)
+          serviceType
+          models
+          host
+          port
+          firewallInterfaces
+          apiKey
+          ;
+      };
+      expected = {
+        serviceType = "ollama";
+        models = [ "gpt-oss:20b" ];
+        host = "127.0.0.1";
+        port = 8000;
+        firewallInterfaces = [ ];
+        apiKey = false;
+      };
+    };
+    test_who_took_turns_with_it_takes_turns_with_ollama = {
+      expr =
+        (ollama {
+          a = rolled;
+          b = server // {
+            conflicts = [
+              "unit-a"
+              "other"
+            ];
+          };
+        }).b;
+      expected = {
+        conflicts = [
+          "ollama"
+          "other"
+        ];
+      };
+    };
+  };
+}
