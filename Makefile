@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 SPEC ?= examples/aspen1.toml
 OUT ?= out/$(basename $(notdir $(SPEC)))
 
-.PHONY: help generate test lint bench bench-plan nix clean
+.PHONY: help generate test test-gateway lint bench bench-plan nix clean
 
 help:
 	@echo "make generate [SPEC=examples/aspen1.toml] [OUT=out/aspen1]   write a flake"
 	@echo "make test      every test        make lint    ruff and mypy"
+	@echo "make test-gateway   the gateway, with the real Traefik and LiteLLM (fetches 800 MB once)"
 	@echo "make bench     the benchmarks    make bench-plan   the planner against published measurements"
 	@echo "make clean     remove what this made"
 
@@ -18,6 +19,11 @@ generate: $(VENV)/ready
 
 test: $(VENV)/dev nix
 	$(BIN)/pytest
+
+test-gateway: $(VENV)/dev nix
+	@bin/set-up-llama .llama $(BIN)/pip
+	@bin/set-up-gateway $(PYTHON) .gateway
+	$(BIN)/pytest tests/test_gateway.py
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -31,7 +37,7 @@ bench-plan: $(VENV)/dev
 	$(BIN)/python -m bench plan
 
 clean:
-	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .llama .gateway out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: pyproject.toml
 	@bin/set-up-python $(PYTHON) $(VENV) .

@@ -29,6 +29,6 @@ def static_files() -> dict[str, str]:
     found = {}
     for folder in ("nix", "tests/nix"):
         for path in sorted((root / folder).rglob("*")):
-            if path.is_file() and path.suffix in {".nix", ".toml", ".md", ".sh"}:
+            if path.is_file() and path.suffix in {".nix", ".toml", ".md", ".sh", ".py"}:
                 found[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
     return found

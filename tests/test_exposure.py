@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DATA = ROOT / "tests" / "data"
 RECORDED = tomllib.loads((DATA / "exposure.toml").read_text(encoding="utf-8"))
 LIMITS = {"native": 3.0, "helper": 2.0}
-KINDS = {name: kind for kind in ("native", "helper", "container", "nixpkgs") for name in RECORDED.get(kind, {})}
+KINDS = {name: kind for kind in ("native", "helper", "container") for name in RECORDED.get(kind, {})}
 NO_ANALYZE = "no systemd-analyze on PATH; install systemd"
 
 

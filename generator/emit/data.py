@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from generator.catalog.models import repositories
+from generator.emit.gateway import gateway_data
 from generator.spec.rules.engines import image_of, release_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ def deployment_data(spec: Spec) -> dict[str, Any]:
         "machines": {name: _machine(machine) for name, machine in deployment.machines.items()},
         "models": {name: _model(model) for name, model in deployment.models.items()},
         "services": {name: _service(spec, service) for name, service in deployment.services.items()},
+        **(
+            {"gateways": {name: gateway_data(spec, gateway) for name, gateway in deployment.gateways.items()}}
+            if deployment.gateways
+            else {}
+        ),
     }
 
 

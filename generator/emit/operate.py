@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from generator.spec.gateway import Gateway
     from generator.spec.model import Machine, Service
 
 
@@ -27,9 +28,11 @@ def key_header(service: Service) -> str:
     return f"sed 's/^/Authorization: Bearer /' {file} | "
 
 
-def keys(machine: Machine, services: tuple[Service, ...]) -> Iterator[str]:
-    """Yield how keys are read and changed, nothing where no service has one."""
+def keys(machine: Machine, services: tuple[Service, ...], front: Gateway | None) -> Iterator[str]:
+    """Yield how the keys of services and of a gateway's clients are read and changed, nothing where there is none."""
     names = [key_generator(service.name) for service in services if service.api_key]
+    if front is not None and front.clients:
+        names += [key_generator(f"{front.name}.{client}") for client in front.clients]
     if not names:
         return
     yield from ("### Keys", "")
@@ -46,6 +49,41 @@ def keys(machine: Machine, services: tuple[Service, ...]) -> Iterator[str]:
             for name in names
         )
     )
+
+
+def gateway(gateway: Gateway, machine: Machine, services: tuple[Service, ...]) -> Iterator[str]:
+    """Yield how clients reach a gateway; ``services`` are those behind it."""
+    scheme, standard = ("https", 443) if gateway.tls.enable else ("http", 80)
+    url = f"{scheme}://{gateway.host}{'' if gateway.port == standard else f':{gateway.port}'}"
+    alone = len(services) == 1 and services[0].api_key and not gateway.clients and not gateway.clouds
+    name = services[0].name if alone else f"{gateway.name}.{(gateway.clients or ('everybody',))[0]}"
+    yield from (f"### Gateway `{gateway.name}`", "")
+    served = ", ".join(f"`{service.name}`" for service in services)
+    limits = f"more than {gateway.queue} requests at once, or {gateway.requests_at_once} of one key"
+    yield from (
+        f"Clients use {url}/v1 and a key, and ask for {served}, or for a model by its name;",
+        f"{limits}, are told 429.",
+    )
+    if not alone:
+        yield "The header `x-litellm-model-id` of an answer says who gave it."
+    yield ""
+    for service in services:
+        if service.fallback:
+            yield from (f"Where `{service.name}` fails before its first byte: {', then '.join(service.fallback)}.", "")
+    if gateway.clouds:
+        yield from ("A cloud's key is asked for, and kept by clan:", "")
+        names_of_clouds = [key_generator(f"{gateway.name}.{cloud.name}") for cloud in gateway.clouds]
+        yield from block(
+            *(
+                shlex.join(["clan", "vars", "generate", machine.name, "--generator", name, "--regenerate"])
+                for name in names_of_clouds
+            )
+        )
+    certificate = () if gateway.tls.certificate or gateway.tls.resolver or not gateway.tls.enable else ("--insecure",)
+    ask = shlex.join(["curl", "--silent", *certificate, "--header", "@-", f"{url}/v1/models"])
+    read = shlex.join(["clan", "vars", "get", machine.name, f"{key_generator(name)}/api-key"])
+    yield from ("It names what it serves:", "")
+    yield from block(f"{read} | sed 's/^/Authorization: Bearer /' | {ask}")
 
 
 def rollback(machine: Machine, services: tuple[Service, ...], login: str) -> Iterator[str]:

@@ -6,7 +6,8 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from generator.emit.operate import key_header, keys, rollback
+from generator.emit.operate import gateway, key_header, keys, rollback
+from generator.spec.model import GATEWAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,11 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
     yield from _system(machine, login)
     for service in services:
         yield from _service(service, login, spec)
-    yield from keys(machine, services)
+    front = next((found for found in spec.deployment.gateways.values() if found.machine == machine.name), None)
+    if front is not None:
+        behind = [service for service in spec.deployment.services.values() if GATEWAY in service.expose]
+        yield from gateway(front, machine, tuple(behind))
+    yield from keys(machine, services, front)
     yield from rollback(machine, services, login)
 
 

@@ -47,7 +47,7 @@ def load_spec(path: Path | str, *further: Rule) -> Spec:
         raise SpecError(tuple(problems))
     placement = model.place(deployment)
     context = Context(
-        deployment, placement, *(_names(source.data, table) for table in ("machines", "models", "services"))
+        deployment, placement, *(_names(source.data, table) for table in ("machines", "models", "services", "gateways"))
     )
     findings = [finding for rule in (rules.check, *further) for finding in rule(context)]
     found = [source.problem(f.path, f.what, f.hint, key=f.key) for f in findings]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from generator.catalog.load import HardwareRecord, hardware
+from generator.spec.gateway import Gateway, build_gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,8 @@ class Service:
     port: int
     expose: tuple[str, ...]
     api_key: bool
+    fallback: tuple[str, ...]
+    open_paths: tuple[str, ...]
     start_on_boot: bool
     gpu: bool
     container: Container
@@ -146,6 +149,7 @@ class Deployment:
     machines: dict[str, Machine]
     models: dict[str, Model]
     services: dict[str, Service]
+    gateways: dict[str, Gateway]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +250,9 @@ def _rolled_back(data: dict[str, Any]) -> dict[str, Any]:
     return {**{key: data[key] for key in _OLLAMA_KEEPS if key in data}, "models": models, "expose": expose}
 
 
-_OLLAMA_KEEPS = ("engine", "machines", "tags", "port", "start_on_boot", "gpu", "conflicts", "expect", "accept")
+_OLLAMA_KEEPS = (
+    *("engine", "machines", "tags", "port", "start_on_boot", "gpu", "conflicts", "expect", "accept", "fallback"),
+)
 
 
 def _service(name: str, data: dict[str, Any]) -> Service:
@@ -269,6 +275,8 @@ def _service(name: str, data: dict[str, Any]) -> Service:
         port=data.get("port", PORTS[engine]),
         expose=expose,
         api_key=data.get("api_key", False),
+        fallback=tuple(data.get("fallback", ())),
+        open_paths=tuple(data.get("open_paths", ())),
         start_on_boot=data.get("start_on_boot", True),
         gpu=data.get("gpu", True),
         container=Container(
@@ -302,4 +310,5 @@ def build(data: dict[str, Any]) -> Deployment:
         machines={name: _machine(name, entry) for name, entry in sorted(data["machines"].items())},
         models={name: _model(name, entry) for name, entry in sorted(data.get("models", {}).items())},
         services={name: _service(name, entry) for name, entry in sorted(data["services"].items())},
+        gateways={name: build_gateway(name, entry) for name, entry in sorted(data.get("gateways", {}).items())},
     )

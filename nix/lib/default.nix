@@ -12,6 +12,7 @@ let
     container = ./container.nix;
     deployment = ./deployment.nix;
     environment = ./environment.nix;
+    gateway = ./gateway.nix;
     images = ./images.nix;
     kernel = ./kernel.nix;
     keys = ./keys.nix;

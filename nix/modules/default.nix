@@ -14,5 +14,6 @@
     ./ollama.nix
     ./weights.nix
     ./rollback.nix
+    ./gateway.nix
   ];
 }

@@ -16,6 +16,7 @@ let
     mapAttrs
     mapAttrs'
     mapAttrsToList
+    mkIf
     mkMerge
     mkOption
     nameValuePair
@@ -43,6 +44,11 @@ in
               type = types.nullOr (types.strMatching "/.+");
               default = null;
               description = "The file on the machine that holds the key; null is the one that clan makes.";
+            };
+            prompted = mkOption {
+              type = types.bool;
+              default = false;
+              description = "Whether clan asks a person for the key, because somebody else made it.";
             };
             restartUnits = mkOption {
               type = types.listOf types.str;
@@ -93,9 +99,21 @@ in
             inherit (key) restartUnits;
           };
           runtimeInputs = [ pkgs.openssl ];
-          script = ''
-            openssl rand -hex 32 > "$out"/${keys.file}
-          '';
+          prompts = mkIf key.prompted {
+            ${keys.file} = {
+              description = "The key ${name}";
+              type = "hidden";
+            };
+          };
+          script =
+            if key.prompted then
+              ''
+                cat "$prompts"/${keys.file} > "$out"/${keys.file}
+              ''
+            else
+              ''
+                openssl rand -hex 32 > "$out"/${keys.file}
+              '';
         }
       ) byClan;
     })

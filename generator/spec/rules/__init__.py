@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.spec.rules import engines, exposure, flags, hardware, placement, references, secrets
+from generator.spec.rules import engines, exposure, flags, gateway, hardware, placement, references, secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,7 @@ _RULES = (
     flags.check,
     secrets.check,
     exposure.check,
+    gateway.check,
 )
 
 

@@ -1,0 +1,429 @@
+# Managed by llmflake: the static tier, copied unchanged into every generated flake.
+lib:
+let
+  inherit (builtins)
+    concatMap
+    elem
+    filter
+    foldl'
+    head
+    length
+    listToAttrs
+    map
+    tail
+    toString
+    ;
+  compromised =
+    (builtins.fromTOML (builtins.readFile ../data/litellm-releases.toml)).compromised;
+  local = port: "http://127.0.0.1:${toString port}";
+  # Where an engine says whether a key is right without computing anything: llama-server names its models to everybody.
+  authPaths = {
+    llamacpp = "/props";
+  };
+  seconds = number: "${toString number}s";
+  variable = name: "llm_key_" + builtins.replaceStrings [ "-" "." "@" ] [ "_" "_" "_" ] name;
+  unique = foldl' (found: name: if elem name found then found else found ++ [ name ]) [ ];
+in
+{
+  /**
+    What of OpenAI's protocol a gateway lets through; everything else (metrics, health, administration, and vLLM's
+    /invocations, which computes without a key) is not reached through it.
+
+    Type: [string]
+  */
+  paths = [
+    "/v1/chat/completions"
+    "/v1/completions"
+    "/v1/embeddings"
+    "/v1/messages"
+    "/v1/models"
+    "/v1/rerank"
+    "/v1/responses"
+  ];
+
+  /**
+    What stands behind Traefik: the engine itself, where there is one and it checks keys, else LiteLLM.
+
+    Type: settings -> "engine" | "litellm"
+    Example: behind { backends = [ { keyed = true; … } ]; clouds = [ ]; clients = [ ]; … } => "engine"
+  */
+  behind =
+    settings:
+    if
+      length settings.backends == 1
+      && (head settings.backends).keyed
+      && settings.clouds == [ ]
+      && settings.clients == [ ]
+    then
+      "engine"
+    else
+      "litellm";
+
+  /**
+    Which services answer for one that fails, in order: its own, then theirs.
+
+    Type: settings -> string -> [string]
+    Example: order { backends = [ { service = "a"; fallback = [ "b" ]; } { service = "b"; fallback = [ "c" ]; } ]; … } "a" => [ "b" "c" ]
+  */
+  order =
+    settings: service:
+    let
+      next = name: concatMap (backend: if backend.service == name then backend.fallback else [ ]) settings.backends;
+      walk =
+        found: waiting:
+        if waiting == [ ] then
+          found
+        else if elem (head waiting) found then
+          walk found (tail waiting)
+        else
+          walk (found ++ [ (head waiting) ]) (tail waiting ++ next (head waiting));
+    in
+    tail (walk [ ] [ service ]);
+
+  /**
+    What is wrong with a release of LiteLLM, or null.
+
+    Type: string -> string | null
+    Example: litellmProblem "1.82.7" => "LiteLLM 1.82.7 was published by an attacker…"
+  */
+  litellmProblem =
+    version:
+    let
+      found = filter (entry: entry.version == version) compromised;
+    in
+    if found == [ ] then
+      null
+    else
+      "LiteLLM ${version} was ${(head found).reason} (${(head found).source}); set services.litellm.package to another release";
+
+  /**
+    The keys that LiteLLM needs, as systemd hands them over: by credential, the name of the key (`llmflake.keys`).
+
+    Type: settings -> attrs of string
+    Example: credentials { name = "front"; clients = [ "ann" ]; … } => { client-ann = "front.ann"; … }
+  */
+  credentials =
+    settings:
+    let
+      # Rolled back to Ollama, the one service has no key any more, and its clients still have it.
+      only = head settings.backends;
+      kept = settings.clients == [ ] && length settings.backends == 1 && only.rolledBack or false;
+    in
+    listToAttrs (
+      map (client: {
+        name = "client-${client}";
+        value = if kept then only.service else "${settings.name}.${client}";
+      }) (lib.gateway.clients settings)
+      ++ map (backend: {
+        name = "backend-${backend.service}";
+        value = backend.service;
+      }) (filter (backend: backend.keyed) settings.backends)
+      ++ map (cloud: {
+        name = "cloud-${cloud.name}";
+        value = "${settings.name}.${cloud.name}";
+      }) settings.clouds
+    );
+
+  /**
+    Who has a key of LiteLLM: the clients by name, or one for all of them.
+
+    Type: settings -> [string]
+    Example: clients { clients = [ ]; … } => [ "everybody" ]
+  */
+  clients = settings: if settings.clients == [ ] then [ "everybody" ] else settings.clients;
+
+  /**
+    What `with-keys` puts into LiteLLM's own environment: the keys of engines and clouds, which it takes from nowhere else.
+
+    Type: settings -> [string]
+    Example: keys { backends = [ { service = "a"; keyed = true; … } ]; clouds = [ ]; … }
+      => [ "llm_key_backend_a=/run/credentials/litellm.service/backend-a" ]
+  */
+  keys =
+    settings:
+    map (name: "${variable name}=${lib.keys.credential "litellm" name}") (
+      filter (name: builtins.substring 0 7 name != "client-") (
+        builtins.attrNames (lib.gateway.credentials settings)
+      )
+    );
+
+  /**
+    `services.litellm.settings`: one group for each service, its engine or engines in it; other groups answer where a group
+    fails before its first byte, in order. A service is asked for by its own name or by its model's. The answer's header
+    `x-litellm-model-id` names who answered: `<service>.<machine>` or `<cloud>.<provider>`. No such name is a group's: asked for
+    a deployment by its name, LiteLLM looks at neither budgets nor failures.
+
+    Type: settings -> string -> attrs
+    - auth: the function that checks keys, as LiteLLM names it
+  */
+  litellm =
+    settings: auth:
+    let
+      inherit (settings) backends clouds timeouts;
+      common = {
+        timeout = timeouts.totalSeconds;
+        stream_timeout = timeouts.firstTokenSeconds;
+        max_retries = 0;
+      };
+      deployment =
+        backend: group: model: id: {
+          model_name = group;
+          litellm_params = {
+            model = "openai/${model}";
+            api_base = "${backend.url}/v1";
+            api_key =
+              if backend.keyed then "os.environ/${variable "backend-${backend.service}"}" else "no-key";
+          }
+          // common;
+          model_info.id = id;
+        };
+      # Ollama serves more than one model: the first is the service's, all go by their own names.
+      ofBackend =
+        backend:
+        [ (deployment backend backend.service (head backend.models) backend.id) ]
+        ++ map (model: deployment backend model model "${backend.id}/${model}") (tail backend.models);
+      ofCloud = cloud: {
+        model_name = cloud.name;
+        litellm_params = {
+          model = "${cloud.provider}/${cloud.model}";
+          api_key = "os.environ/${variable "cloud-${cloud.name}"}";
+          max_budget = cloud.budgetUsd;
+          budget_duration = cloud.budgetPeriod;
+          input_cost_per_token = cloud.inputUsdPerMillion / 1000000.0;
+          output_cost_per_token = cloud.outputUsdPerMillion / 1000000.0;
+        }
+        // common
+        // (if cloud.url == null then { } else { api_base = cloud.url; });
+        model_info = {
+          id = "${cloud.name}.${cloud.provider}";
+          # nix/programs/gateway lets nobody ask for it by itself.
+          fallback_only = true;
+        };
+      };
+      services = unique (map (backend: backend.service) backends);
+      # The models' names under which a service is asked for; one that was rolled back keeps those that it had.
+      goesBy = backend: [ (head backend.models) ] ++ backend.names or [ ];
+      later = concatMap (lib.gateway.order settings) services;
+      # Of services with the same model the one that answers for no other comes first.
+      leaders = filter (backend: !elem backend.service later) backends ++ backends;
+      aliases = listToAttrs (
+        concatMap (
+          backend:
+          concatMap (
+            model:
+            let
+              leader = head (filter (other: elem model (goesBy other)) leaders);
+            in
+            if leader.service != backend.service || elem model services then
+              [ ]
+            else
+              [
+                {
+                  name = model;
+                  value = backend.service;
+                }
+              ]
+          ) (goesBy backend)
+        ) backends
+      );
+      fallback =
+        group: service:
+        let
+          others = lib.gateway.order settings service;
+        in
+        if others == [ ] then [ ] else [ { ${group} = others; } ];
+    in
+    {
+      model_list = concatMap ofBackend backends ++ map ofCloud clouds;
+      router_settings = {
+        num_retries = 0;
+        # An engine that failed is left alone for this long: clients get the next one at once.
+        cooldown_time = 15;
+        allowed_fails = 0;
+        model_group_alias = aliases;
+        fallbacks =
+          concatMap (service: fallback service service) services
+          ++ concatMap (model: fallback model aliases.${model}) (builtins.attrNames aliases);
+      };
+      litellm_settings = {
+        num_retries = 0;
+        request_timeout = timeouts.totalSeconds;
+        telemetry = false;
+        turn_off_message_logging = true;
+      };
+      general_settings.custom_auth = auth;
+    };
+
+  /**
+    Environment of LiteLLM: it asks nobody on the internet, and serves neither a page nor documentation.
+
+    Type: attrs of string
+  */
+  litellmEnvironment = {
+    ANONYMIZED_TELEMETRY = "False";
+    # Through aiohttp, an answer that breaks off ends as if it were whole.
+    DISABLE_AIOHTTP_TRANSPORT = "True";
+    DISABLE_ADMIN_UI = "True";
+    DO_NOT_TRACK = "True";
+    LITELLM_LOCAL_MODEL_COST_MAP = "True";
+    NO_DOCS = "True";
+    NO_REDOC = "True";
+    SCARF_NO_ANALYTICS = "True";
+  };
+
+  /**
+    `services.traefik.dynamicConfigOptions`: the router of the gateway's host, its middlewares, and what is behind it. A request
+    passes `auth`, the limits of its key, and the queue; a path that a service opens passes none of them.
+
+    Type: settings -> attrs
+  */
+  dynamic =
+    settings:
+    let
+      inherit (settings) backends limits tls;
+      engine = head backends;
+      direct = lib.gateway.behind settings == "engine";
+      url = if direct then engine.url else local settings.litellmPort;
+      prefix = "llm-${settings.name}";
+      secure =
+        if !tls.enable then
+          { }
+        else
+          {
+            tls = if tls.resolver == null then { } else { certResolver = tls.resolver; };
+          };
+      host = "Host(`${settings.host}`)";
+      paths = builtins.concatStringsSep " || " (map (path: "PathPrefix(`${path}`)") lib.gateway.paths);
+      router = {
+        inherit (settings) entryPoints;
+      }
+      // secure;
+      opened = filter (backend: backend.openPaths != [ ]) backends;
+      perKey = {
+        sourceCriterion.requestHeaderName = "Authorization";
+      };
+    in
+    {
+      http = {
+        routers = {
+          ${prefix} = router // {
+            rule = "${host} && (${paths})";
+            service = prefix;
+            middlewares = map (name: "${prefix}-${name}") [
+              "auth"
+              "rate"
+              "at-once"
+              "queue"
+            ];
+          };
+        }
+        // listToAttrs (
+          map (backend: {
+            name = "${prefix}-open-${backend.name}";
+            value = router // {
+              rule = "${host} && (${
+                builtins.concatStringsSep " || " (map (path: "Path(`/${backend.name}${path}`)") backend.openPaths)
+              })";
+              service = "${prefix}-open-${backend.name}";
+              middlewares = [ "${prefix}-open-${backend.name}" ];
+            };
+          }) opened
+        );
+        middlewares = {
+          "${prefix}-auth".forwardAuth.address =
+            "${url}${if direct then authPaths.${engine.engine} or "/v1/models" else "/v1/models"}";
+          "${prefix}-rate".rateLimit = perKey // {
+            average = limits.requestsPerMinute;
+            burst = limits.requestsPerMinute;
+            period = "1m";
+          };
+          "${prefix}-at-once".inFlightReq = perKey // {
+            amount = limits.requestsAtOnce;
+          };
+          "${prefix}-queue".inFlightReq = {
+            amount = limits.queue;
+            sourceCriterion.requestHost = true;
+          };
+        }
+        // listToAttrs (
+          map (backend: {
+            name = "${prefix}-open-${backend.name}";
+            value.stripPrefix.prefixes = [ "/${backend.name}" ];
+          }) opened
+        );
+        services = {
+          ${prefix}.loadBalancer = {
+            servers = [ { inherit url; } ];
+            serversTransport = prefix;
+          };
+        }
+        // listToAttrs (
+          map (backend: {
+            name = "${prefix}-open-${backend.name}";
+            value.loadBalancer.servers = [ { inherit (backend) url; } ];
+          }) opened
+        );
+        serversTransports.${prefix}.forwardingTimeouts = {
+          dialTimeout = "5s";
+          # A client gets an answer or an error, and never waits for ever.
+          responseHeaderTimeout = seconds (settings.timeouts.totalSeconds + 15);
+        };
+      };
+    }
+    // (
+      if tls.certificate == null then
+        { }
+      else
+        {
+          tls.certificates = [
+            {
+              certFile = lib.keys.credential "traefik" "tls-certificate";
+              keyFile = lib.keys.credential "traefik" "tls-key";
+            }
+          ];
+        }
+    );
+
+  /**
+    `services.traefik.staticConfigOptions`, where the machine has no Traefik of its own: one entry point, on loopback unless the
+    gateway is exposed.
+
+    Type: settings -> attrs
+  */
+  static =
+    { interfaces, port, tls, ... }:
+    {
+      global = {
+        checkNewVersion = false;
+        sendAnonymousUsage = false;
+      };
+      log.level = "INFO";
+      entryPoints.llm.address = "${if interfaces == [ ] then "127.0.0.1" else ""}:${toString port}";
+    }
+    // (
+      # Traefik's own way to a tailnet's certificates.
+      if tls.resolver == "tailscale" then { certificatesResolvers.tailscale.tailscale = { }; } else { }
+    );
+
+  /**
+    Settings for onix-core's `tailscale-traefik`, whose routers end at localhost: an entry of its `services`.
+
+    Type: settings -> attrs
+  */
+  tailscaleTraefik =
+    settings:
+    let
+      inherit (lib.gateway.dynamic settings) http;
+      prefix = "llm-${settings.name}";
+      service = http.services.${prefix}.loadBalancer;
+    in
+    {
+      ${settings.name} = {
+        port = if lib.gateway.behind settings == "engine" then (head settings.backends).port else settings.litellmPort;
+        subdomain = head (builtins.match "([^.]+).*" settings.host);
+        inherit (http.routers.${prefix}) middlewares;
+        extraRouterConfig = { inherit (http.routers.${prefix}) rule; };
+        extraServiceConfig.loadBalancer = service;
+      };
+    };
+}
