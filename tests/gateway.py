@@ -102,9 +102,7 @@ class Gateway:
         self._run("litellm", words, kept)
 
     def _traefik(self) -> None:
-        (self.folder / "dynamic.toml").write_text(tomli_w.dumps(self.facts["dynamic"]))
-        static = {**self.facts["static"], "providers": {"file": {"filename": str(self.folder / "dynamic.toml")}}}
-        (self.folder / "static.toml").write_text(tomli_w.dumps(static))
+        write_traefik(self.folder, self.facts, str(self.folder))
         self._run("traefik", [str(PROGRAMS / "traefik"), f"--configfile={self.folder}/static.toml"], dict(os.environ))
 
     def _run(self, name: str, words: list[str], environment: dict[str, str]) -> None:
@@ -152,6 +150,13 @@ class Gateway:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(5)
+
+
+def write_traefik(folder: Path, facts: dict[str, Any], place: str) -> None:
+    """Write Traefik's two files as nixpkgs does; ``place`` is the folder as Traefik sees it."""
+    (folder / "dynamic.toml").write_text(tomli_w.dumps(facts["dynamic"]))
+    static = {**facts["static"], "providers": {"file": {"filename": f"{place}/dynamic.toml"}}}
+    (folder / "static.toml").write_text(tomli_w.dumps(static))
 
 
 def is_there() -> bool:

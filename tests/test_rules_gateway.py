@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from generator.errors import SpecError
 from generator.spec.load import load_spec
@@ -75,6 +79,26 @@ def test_a_service_does_not_fall_back_to_itself(spec_file: SpecFile) -> None:
     assert told(spec_file, llama("a", 8080, 'fallback = ["a"]'), front()) == [
         "services.a.fallback[0]: the fallback goes in a circle: a -> a; leave one of them out"
     ]
+
+
+@given(st.dictionaries(st.sampled_from("abcde"), st.sets(st.sampled_from("abcde")), min_size=1))
+def test_a_circle_is_told_where_there_is_one_and_nowhere_else(
+    tmp_path_factory: pytest.TempPathFactory, graph: dict[str, set[str]]
+) -> None:
+    """Whatever falls back to whatever: the rule finds a circle exactly where sorting by dependency fails."""
+    names = sorted(set(graph) | {other for others in graph.values() for other in others})
+    lines = [
+        llama(name, 8000 + number, f"fallback = {json.dumps(sorted(graph.get(name, ())))}")
+        for number, name in enumerate(names)
+    ]
+    path = tmp_path_factory.mktemp("circle") / "spec.toml"
+    path.write_text(HEAD + "\n".join([*lines, front()]), encoding="utf-8")
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+        circular = False
+    except CycleError:
+        circular = True
+    assert bool(told(lambda _: path)) == circular
 
 
 def test_two_gateways_on_a_port_are_refused(spec_file: SpecFile) -> None:

@@ -265,6 +265,8 @@ in
     DISABLE_AIOHTTP_TRANSPORT = "True";
     DISABLE_ADMIN_UI = "True";
     DO_NOT_TRACK = "True";
+    # A dynamic user has no home, and the database client that LiteLLM imports looks for one.
+    HOME = "/var/lib/litellm";
     LITELLM_LOCAL_MODEL_COST_MAP = "True";
     NO_DOCS = "True";
     NO_REDOC = "True";
