@@ -51,7 +51,7 @@ in
   # For a Traefik that onix-core's tailscale-traefik configures: settings of its services, by gateway.
   tailscaleTraefik = lib.mapAttrs (
     _: gateway:
-    pure.gateway.tailscaleTraefik clan.config.nixosConfigurations.${gateway.machine}.config.llmflake.gateway
+    pure.traefik.onix clan.config.nixosConfigurations.${gateway.machine}.config.llmflake.gateway
   ) (deployment.gateways or { });
 
   overlays = lib.mapAttrs (_: overlayFor) deployment.machines // {

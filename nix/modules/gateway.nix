@@ -1,7 +1,7 @@
 # Managed by llmflake: the static tier, copied unchanged into every generated flake.
 /**
-  The gateway of a machine: Traefik in front, LiteLLM behind it where there is more than one engine. nix/lib/gateway.nix decides
-  what they are told; here it goes into nixpkgs' own modules.
+  The gateway of a machine: Traefik in front, LiteLLM behind it where there is more than one engine. nix/lib/traefik.nix and
+  nix/lib/litellm.nix decide what they are told; here it goes into nixpkgs' own modules.
 */
 {
   config,
@@ -46,10 +46,10 @@ let
     ) given.backends;
   };
   litellm = pure.gateway.behind settings == "litellm";
-  credentials = pure.gateway.credentials settings;
+  credentials = pure.litellm.credentials settings;
   # LiteLLM looks for the module beside its configuration, which nixpkgs puts into the store.
   auth = "${baseNameOf "${../programs/gateway}"}.llmflake.authenticate";
-  wrong = pure.gateway.litellmProblem config.services.litellm.package.version;
+  wrong = pure.litellm.problem config.services.litellm.package.version;
   cloudKeys = map (cloud: "${settings.name}.${cloud.name}") settings.clouds;
 in
 {
@@ -65,7 +65,7 @@ in
 
   config = mkIf (given != null) (mkMerge [
     {
-      services.traefik.dynamicConfigOptions = pure.gateway.dynamic settings;
+      services.traefik.dynamicConfigOptions = pure.traefik.dynamic settings;
       networking.firewall.interfaces = mkIf own (
         genAttrs settings.interfaces (_: {
           allowedTCPPorts = [ settings.port ];
@@ -89,7 +89,7 @@ in
     (mkIf own {
       services.traefik = {
         enable = true;
-        staticConfigOptions = pure.gateway.static settings;
+        staticConfigOptions = pure.traefik.static settings;
       };
       services.tailscale.permitCertUid = mkIf (settings.tls.resolver == "tailscale") "traefik";
       systemd.services.traefik.serviceConfig = pure.unit.helper // {
@@ -117,8 +117,8 @@ in
       services.litellm = {
         enable = true;
         port = settings.litellmPort;
-        settings = pure.gateway.litellm settings auth;
-        environment = pure.gateway.litellmEnvironment;
+        settings = pure.litellm.settings settings auth;
+        environment = pure.litellm.environment;
       };
       systemd.services.litellm.serviceConfig = pure.unit.helper // {
         # Tokenizers and regular expressions are compiled at run time, and allocators read /proc.
@@ -134,7 +134,7 @@ in
             pure.keys.run {
               shell = pkgs.runtimeShell;
               program = "${../programs/with-keys.sh}";
-              keys = pure.gateway.keys settings;
+              keys = pure.litellm.keys settings;
               command = [
                 (getExe config.services.litellm.package)
                 "--host"
