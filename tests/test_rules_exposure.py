@@ -55,6 +55,16 @@ def test_what_is_behind_a_key_and_on_a_known_interface_is_right(spec_file: SpecF
     assert told(spec_file, service, fields) == []
 
 
+@pytest.mark.parametrize("host", ["127.example.org", "100.64.0.7", "::", "m.local"])
+def test_what_only_looks_like_loopback_is_none(spec_file: SpecFile, host: str) -> None:
+    assert told(spec_file, LLAMA, f'host = "{host}"')[0].startswith(f"services.a.host: {host} is reached from")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.53", "::1", "localhost"])
+def test_loopback_needs_no_key(spec_file: SpecFile, host: str) -> None:
+    assert told(spec_file, LLAMA, f'host = "{host}"') == []
+
+
 def test_exposing_without_a_key_is_refused(spec_file: SpecFile) -> None:
     assert told(spec_file, LLAMA, 'expose = ["tailscale0"]') == [
         "services.a.expose: everybody on tailscale0 could use a: it asks for no key; set api_key = true"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+import re
 from typing import TYPE_CHECKING
 
 from generator.catalog.interfaces import reach
@@ -44,10 +44,7 @@ def check(context: Context) -> Iterator[Finding]:
 
 def loopback(host: str) -> bool:
     """Return whether an address is the machine's own alone."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return host in {"localhost", "::1"} or re.fullmatch(r"127(\.[0-9]{1,3}){3}", host) is not None
 
 
 def unknown_interfaces(machines: Iterable[Machine], name: str, where: tuple[str | int, ...]) -> Iterator[Finding]:
