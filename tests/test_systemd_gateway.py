@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,7 @@ from tests.nix_program import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.nix_program import Flakes
+    from tests.nix_program import Flakes, Nix
 
 MACHINE = ROOT / ".machine" / "debian"
 NEED_MACHINE = "boots a machine, which takes a minute; run `make test-systemd-gateway` as root"
@@ -184,3 +185,50 @@ def test_an_engine_whose_key_is_gone_does_not_open(seen: dict[str, Any]) -> None
     assert status == "ExecMainStatus=78"
     assert health == 0
     assert "holds no key" in log
+
+
+def test_a_container_has_its_key_and_the_container_engine_never_sees_it(nix: Nix, tmp_path: Path) -> None:
+    """Real podman, told what the module tells it: entrypoint, mounts and command of nix/lib/keys.nix."""
+    if os.environ.get("LLMFLAKE_BOOT") != "1" or not MACHINE.with_suffix(".ready").exists():
+        pytest.skip(NEED_MACHINE)
+    if shutil.which("podman") is None:
+        pytest.skip("no podman on PATH; install it")
+    key, file = "e" * 64, tmp_path / "api-key"
+    file.write_text(key + "\n")
+    container = nix.evaluate(
+        f"""(import {ROOT}/nix/lib).keys.container {{ script = "{ROOT}/nix/programs/with-keys.sh"; unit = "vllm";
+        keys = [ "VLLM_API_KEY=/run/credentials/vllm.service/api-key" ];
+        command = [ "sh" "-c" "printenv VLLM_API_KEY; sleep 60" ]; }}"""
+    )
+    volumes = [
+        volume.replace("/run/credentials/vllm.service/api-key:", f"{file}:", 1) for volume in container["volumes"]
+    ]
+    run = [
+        *("podman", "run", "--detach", "--name=llmflake-key", "--replace", "--cgroups=disabled", "--network=host"),
+        *("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", f"--entrypoint={container['entrypoint']}"),
+        *(word for volume in volumes for word in ("-v", volume)),
+        *("--rootfs", f"{MACHINE.resolve()}:O", *container["cmd"]),
+    ]
+    try:
+        done = private_cgroups(*run)
+        assert done.returncode == 0, done.stderr
+        time.sleep(2)
+        assert private_cgroups("podman", "logs", "llmflake-key").stdout.strip() == key
+        inspected = private_cgroups("podman", "inspect", "llmflake-key").stdout
+    finally:
+        private_cgroups("podman", "rm", "--force", "--time=0", "llmflake-key")
+    assert "with-keys.sh" in inspected
+    assert key not in inspected
+
+
+def private_cgroups(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with a cgroup tree of its own, which podman looks for."""
+    enter = 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"'
+    return subprocess.run(
+        ["unshare", "--mount", "--cgroup", "sh", "-c", enter, "sh", *command],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
