@@ -43,9 +43,16 @@ in
         tune = true;
       };
       servers = pure.deployment.serversOn deployment name;
+      gateway = pure.deployment.gatewayOn deployment name;
       strixHalo = inputs.nix-strix-halo or null;
     };
   }) deployment.machines;
+
+  # For a Traefik that onix-core's tailscale-traefik configures: settings of its services, by gateway.
+  tailscaleTraefik = lib.mapAttrs (
+    _: gateway:
+    pure.traefik.onix clan.config.nixosConfigurations.${gateway.machine}.config.llmflake.gateway
+  ) (deployment.gateways or { });
 
   overlays = lib.mapAttrs (_: overlayFor) deployment.machines // {
     default = overlayFor (lib.head (lib.attrValues deployment.machines));

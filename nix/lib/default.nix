@@ -13,11 +13,16 @@ let
     deployment = ./deployment.nix;
     environment = ./environment.nix;
     health = ./health.nix;
+    gateway = ./gateway.nix;
     images = ./images.nix;
     kernel = ./kernel.nix;
+    keys = ./keys.nix;
+    litellm = ./litellm.nix;
     llama-args = ./llama-args.nix;
     releases = ./releases.nix;
+    rollback = ./rollback.nix;
     server = ./server.nix;
+    traefik = ./traefik.nix;
     udev = ./udev.nix;
     unit = ./unit.nix;
     vllm-args = ./vllm-args.nix;

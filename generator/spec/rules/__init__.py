@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.spec.rules import engines, flags, hardware, health, locations, placement, references, secrets
+from generator.spec.rules import (
+    engines,
+    exposure,
+    flags,
+    gateway,
+    hardware,
+    health,
+    locations,
+    placement,
+    references,
+    secrets,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +31,8 @@ _RULES = (
     flags.check,
     secrets.check,
     health.check,
+    exposure.check,
+    gateway.check,
 )
 
 
