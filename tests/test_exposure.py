@@ -33,7 +33,7 @@ def exposure(flakes: Flakes, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     facts = evaluate(flakes, write_flake(DATA / "every-unit.toml", folder / "flake"), "m", folder)
     assert facts["failed"] == []
     ours = {f"{unit}.service" for unit in facts["ours"]} | {f"{name}.service" for name in KINDS}
-    ours |= {name for name in facts["units"] if re.fullmatch(r"llm-.*\.service", name)}
+    ours |= {name for name in facts["units"] if re.fullmatch(r"(llm-.*|.*-watchdog)\.service", name)}
     return {name.removesuffix(".service"): measure(name, facts["units"][name], folder) for name in sorted(ours)}
 
 

@@ -65,7 +65,9 @@ def test_clan_makes_a_key_for_each_client_and_asks_for_the_clouds(machine: dict[
     assert sorted(made) == sorted([*clients, "llm-key-batch", "llm-key-chat", "llm-key-front.backup"])
     assert [name for name, entry in made.items() if entry["prompts"]] == ["llm-key-front.backup"]
     assert all(entry["share"] for entry in made.values())
-    assert sorted(made["llm-key-batch"]["restartUnits"]) == ["litellm.service", "vllm.service"]
+    assert sorted(made["llm-key-batch"]["restartUnits"]) == [
+        *("litellm.service", "vllm-watchdog.service", "vllm.service")
+    ]
 
 
 def test_keys_reach_litellm_as_credentials_and_stand_in_no_unit(machine: dict[str, Any]) -> None:

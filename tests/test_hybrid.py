@@ -50,7 +50,7 @@ def test_the_planner_proves_that_both_fit_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "sum_"),
     [
-        (HYBRID.replace("gpu_memory_utilization = 0.72", "gpu_memory_utilization = 0.92"), "118.3 GiB"),
+        (HYBRID.replace("gpu_memory_utilization = 0.72", "gpu_memory_utilization = 0.92"), "118.4 GiB"),
         (HYBRID.replace(SMALL, LARGE), "143.5 GiB"),
     ],
 )

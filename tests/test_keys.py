@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,12 +28,19 @@ machines.m = { hardware = "strix-halo-128", gtt_mib = 117760 }
 models.safe = { repository = "openai/gpt-oss-20b", revision = "COMMIT", format = "safetensors" }
 models.gguf = { repository = "ggml-org/gpt-oss-20b-GGUF", revision = "COMMIT", format = "gguf", file = "a.gguf" }
 services.batch = { engine = "vllm", machines = ["m"], model = "safe", api_key = true }
-services.chat = { engine = "llamacpp", machines = ["m"], model = "gguf", expose = ["tailscale0"], api_key = true }
+
+[services.chat]
+engine = "llamacpp"
+machines = ["m"]
+model = "gguf"
+expose = ["tailscale0"]
+api_key = true
 """.replace("COMMIT", "0" * 40)
 FACTS = """machine: let c = machine.config; in {
   failed = map (a: a.message) (builtins.filter (a: !a.assertion) c.assertions);
   units = builtins.mapAttrs (_: unit: unit.text) c.systemd.units;
   interfaces = builtins.mapAttrs (_: rules: rules.allowedTCPPorts) c.networking.firewall.interfaces;
+  paths = c.llmflake.keyFiles;
   inherit (c.virtualisation.oci-containers.containers.vllm) cmd entrypoint volumes environment;
   generators = builtins.mapAttrs (_: generator: { inherit (generator) share;
     files = builtins.mapAttrs (_: file: { inherit (file) secret mode owner restartUnits; }) generator.files; })
@@ -109,9 +117,25 @@ def test_clan_makes_a_key_for_each_service_and_restarts_it_when_the_key_changes(
     for name, unit in (("batch", "vllm"), ("chat", "llama-cpp")):
         generator = machine["generators"][f"llm-key-{name}"]
         assert generator["share"] is True
+        units = [f"{unit}.service", f"{unit}-watchdog.service"]
         assert generator["files"] == {
-            "api-key": {"secret": True, "mode": "0400", "owner": "root", "restartUnits": [f"{unit}.service"]}
+            "api-key": {"secret": True, "mode": "0400", "owner": "root", "restartUnits": units}
         }
+
+
+@pytest.mark.parametrize(("name", "unit"), [("batch", "vllm"), ("chat", "llama-cpp")])
+def test_readiness_and_the_watchdog_ask_with_the_services_key(machine: dict[str, Any], name: str, unit: str) -> None:
+    for asking in (unit, f"{unit}-watchdog"):
+        handed = re.findall(r"(?m)^LoadCredential=llm-key:(.+)$", machine["units"][f"{asking}.service"])
+        assert handed == [machine["paths"][name]]
+
+
+def test_a_key_file_of_its_own_is_what_health_asks_with(flakes: Flakes, tmp_path: Path) -> None:
+    spec = SPEC + 'health.key_file = "/run/keys/chat"\n'
+    (tmp_path / "spec.toml").write_text(spec)
+    facts = flakes.eval(write_flake(tmp_path / "spec.toml", tmp_path / "out"), "nixosConfigurations.m", FACTS)
+    assert "LoadCredential=llm-key:/run/keys/chat\n" in facts["units"]["llama-cpp.service"]
+    assert "LoadCredential=llm-key:/run/keys/chat\n" in facts["units"]["llama-cpp-watchdog.service"]
 
 
 def test_the_generators_script_makes_a_new_key_that_is_one(flakes: Flakes, tmp_path: Path) -> None:
