@@ -280,7 +280,7 @@ def test_the_help_of_a_command_has_examples_that_work(folder: Path, command: str
 def test_every_command_is_told_in_one_whole_line(folder: Path) -> None:
     text = llmflake("--help", cwd=folder).stdout
     lines = text.partition("Commands:\n")[2].splitlines()
-    assert [line.split()[0] for line in lines] == ["generate", "lock", "plan", "schema", "validate"]
+    assert [line.split()[0] for line in lines] == ["generate", "lock", "plan", "schema", "validate", "verify"]
     assert not [line for line in lines if line.endswith("...")]
 
 
