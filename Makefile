@@ -5,14 +5,15 @@ BIN := $(VENV)/bin
 SPEC ?= examples/aspen1.toml
 OUT ?= out/$(basename $(notdir $(SPEC)))
 
-.PHONY: help generate test test-systemd test-vllm lint bench bench-plan bench-verify nix chromium llama prometheus clean
+.PHONY: help generate test test-gateway test-systemd test-vllm lint bench bench-plan bench-verify nix chromium llama prometheus clean
 
 help:
 	@echo "make generate [SPEC=examples/aspen1.toml] [OUT=out/aspen1]   write a flake"
 	@echo "make test      every test        make lint    ruff and mypy"
+	@echo "make test-gateway   the gateway, with the real Traefik and LiteLLM (fetches 800 MB once)"
 	@echo "make bench     the benchmarks    make bench-plan   the planner against published measurements"
 	@echo "make bench-verify   the load generator against the field's"
-	@echo "make test-systemd   boots a machine    make test-vllm   installs a real vLLM (3.4 GB)"
+	@echo "make test-systemd   boots a machine, as root    make test-vllm   installs a real vLLM (3.4 GB)"
 	@echo "make clean     remove what this made"
 
 generate: $(VENV)/ready
@@ -26,10 +27,16 @@ test-vllm: $(VENV)/dev nix
 	@bin/set-up-vllm $(PYTHON) .vllm
 	$(BIN)/pytest tests/test_real_vllm.py
 
+# The gateway with the real Traefik and LiteLLM, 800 MB.
+test-gateway: $(VENV)/dev nix llama
+	@bin/set-up-gateway $(PYTHON) .gateway
+	$(BIN)/pytest tests/test_gateway.py
+
 # Boots a machine with a real systemd, by root alone.
-test-systemd: $(VENV)/dev nix
+test-systemd: $(VENV)/dev nix llama
+	@bin/set-up-gateway $(PYTHON) .gateway
 	@bin/set-up-machine .machine/debian
-	LLMFLAKE_BOOT=1 $(BIN)/pytest tests/test_systemd_machine.py
+	LLMFLAKE_BOOT=1 $(BIN)/pytest tests/test_systemd_machine.py tests/test_systemd_gateway.py
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -46,7 +53,7 @@ bench-verify: $(VENV)/dev
 	$(BIN)/python -m bench verify
 
 clean:
-	rm -rf $(VENV) .prometheus .llama .machine .vllm out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .gateway .prometheus .llama .machine .vllm out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: pyproject.toml
 	@bin/set-up-python $(PYTHON) $(VENV) .

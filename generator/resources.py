@@ -37,7 +37,7 @@ def static_files() -> dict[str, str]:
     found = {}
     for folder in ("nix", "tests/nix"):
         for path in sorted((root / folder).rglob("*")):
-            if path.is_file() and path.suffix in {".nix", ".toml", ".md"}:
+            if path.is_file() and path.suffix in {".nix", ".toml", ".md", ".sh", ".py"}:
                 found[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
     for path in (_PACKAGE / "__init__.py", *sorted((_PACKAGE / "machine").glob("*.py"))):
         found[f"nix/programs/{path.relative_to(_PACKAGE.parent).as_posix()}"] = path.read_text(encoding="utf-8")

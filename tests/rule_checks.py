@@ -51,7 +51,7 @@ def context_of(source: Source) -> Context:
     schema = json.loads(resources.schema_path().read_text(encoding="utf-8"))
     assert validate(source, schema) == ([], [])
     deployment = model.build(source.data)
-    names = (frozenset(source.data.get(table, ())) for table in ("machines", "models", "services"))
+    names = (frozenset(source.data.get(table, ())) for table in ("machines", "models", "services", "gateways"))
     return Context(deployment, model.place(deployment), *names)
 
 

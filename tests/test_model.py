@@ -46,6 +46,7 @@ def test_a_machine_that_says_nothing_has_the_defaults() -> None:
         udev_rules=True,
         rocm_environment={},
         disk=Disk(None, None),
+        interfaces={},
     )
 
 

@@ -133,6 +133,13 @@ def test_the_readmes_spec_is_right(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["validate", str(path)]).exit_code == 0
 
 
+def test_the_readmes_gateway_goes_with_its_spec(tmp_path: Path) -> None:
+    path = tmp_path / "spec.toml"
+    exposed = 'api_key = true\nexpose = ["gateway"]\n'
+    path.write_text(blocks("toml")[0] + exposed + blocks("toml")[1], encoding="utf-8")
+    assert CliRunner().invoke(main, ["validate", str(path)]).exit_code == 0
+
+
 def test_the_readmes_error_is_what_that_spec_with_a_slip_prints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

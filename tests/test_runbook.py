@@ -56,7 +56,10 @@ def test_the_example_has_the_plans_phases_in_their_order() -> None:
         "ssh root@aspen1 journalctl -u llm-model-gpt-oss-120b-derestricted -f",
         "ssh root@aspen1 journalctl -u llm-image-vllm -f",
         *("ssh root@aspen1 journalctl -u vllm -f", "ssh root@aspen1 systemctl stop vllm"),
-        *("git revert HEAD", "clan machines update aspen1", "ssh root@aspen1 nixos-rebuild switch --rollback"),
+        "ssh root@aspen1 /run/current-system/specialisation/ollama/bin/switch-to-configuration switch",
+        "ssh root@aspen1 /nix/var/nix/profiles/system/bin/switch-to-configuration switch",
+        "git revert --no-edit HEAD && clan machines update aspen1",
+        "ssh root@aspen1 'nixos-rebuild boot --rollback && reboot'",
     ]
 
 
@@ -68,10 +71,15 @@ def test_the_expected_size_is_in_the_unit_that_the_kernel_prints() -> None:
 def test_every_machine_has_its_own_chapter() -> None:
     text = runbook(load_spec(ROOT / "examples" / "two-machines.json"))
     assert re.findall(r"^## .*$", text, re.MULTILINE) == ["## aspen1", "## aspen2"]
-    assert [line for line in commands(text) if line.startswith("clan machines update ")] == [
+    assert [line.rpartition("&& ")[2] for line in commands(text) if "clan machines update " in line] == [
         *(["clan machines update aspen1"] * 2),
         *(["clan machines update aspen2"] * 2),
     ]
+
+
+def test_a_containers_image_of_before_is_named() -> None:
+    text = runbook(load_spec(ROOT / "examples" / "two-machines.json"))
+    assert re.findall(r"localhost/\S+:previous", text) == ["localhost/llmflake/vllm:previous"]
 
 
 def asked(text: str, folder: Path) -> list[str]:
@@ -104,7 +112,7 @@ def test_the_question_reaches_the_server_as_it_was_written(book: Callable[..., s
 def test_the_question_goes_where_the_server_listens(
     book: Callable[..., str], tmp_path: Path, host: str, reached: str
 ) -> None:
-    words = asked(book(f'{CHAT}host = "{host}"\n'), tmp_path)
+    words = asked(book(f'{CHAT}host = "{host}"\napi_key = true\n'), tmp_path)
     assert words[-1] == f"http://{reached}:8080/v1/chat/completions"
 
 
@@ -130,7 +138,7 @@ def test_a_login_uses_the_targets_port(book: Callable[..., str], target: str, lo
 
 
 def test_a_machine_whose_kernel_does_not_change_needs_no_reboot(book: Callable[..., str]) -> None:
-    assert "reboot" not in book()
+    assert "ssh m reboot" not in commands(book())
     assert "ssh m reboot" in commands(book(machine=f"{MACHINE}gtt_mib = 117760\n"))
 
 

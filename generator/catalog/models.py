@@ -144,3 +144,12 @@ def repositories() -> dict[str, Repository]:
         )
         for name, entry in _toml("models.toml").items()
     }
+
+
+def derestricted(name: str) -> bool:
+    """Return whether a model's safety training was removed: as the catalog knows, else as its name says."""
+    known = repositories().get(name)
+    return known.derestricted if known is not None else any(word in name.lower() for word in _DERESTRICTED)
+
+
+_DERESTRICTED = ("derestricted", "abliterated", "uncensored")

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from generator.catalog.models import repositories
+from generator.emit.gateway import gateway_data
 from generator.emit.monitoring import monitoring_data
 from generator.spec.pins import image_name
 from generator.spec.rules.engines import image_of, release_of
@@ -37,6 +38,11 @@ def deployment_data(spec: Spec) -> dict[str, Any]:
         "services": {name: _service(spec, service) for name, service in deployment.services.items()},
         **({"images": images} if (images := _image_hashes(spec)) else {}),
         **({} if deployment.monitoring is None else {"monitoring": monitoring_data(spec, deployment.monitoring)}),
+        **(
+            {"gateways": {name: gateway_data(spec, gateway) for name, gateway in deployment.gateways.items()}}
+            if deployment.gateways
+            else {}
+        ),
     }
 
 
@@ -137,11 +143,13 @@ def _service(spec: Spec, service: Service) -> dict[str, Any]:
             "unit": service.unit,
             "host": service.host,
             "port": service.port,
-            "firewallInterfaces": list(service.firewall_interfaces),
+            "firewallInterfaces": list(service.interfaces),
+            "apiKey": service.api_key,
             "autoStart": service.start_on_boot,
             "enableGPU": service.gpu,
             "conflicts": [spec.deployment.services[other].unit for other in service.conflicts],
             "models": list(service.models),
+            "rollback": {"ollama": list(service.rollback_ollama)} if service.rollback_ollama else None,
             "weights": None if model is None else _model(model),
             "servedModelName": None if model is None else model.served_name or model.repository,
             "engineVersion": release_of(service, machines[0] if machines else None),

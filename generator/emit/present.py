@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MARKER = "Managed by llmflake"  # in one of a file's first lines; in JSON, as the value of "_comment"
 MARKER_LINES = 5
 _SUFFIXES = frozenset(
-    {".nix", ".json", ".toml", ".md", ".py"}
+    {".nix", ".json", ".toml", ".md", ".sh", ".py"}
 )  # of files that may be ours without being wanted any more
 _STAGING = re.compile(r"\.llmflake-[0-9a-f]{16}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

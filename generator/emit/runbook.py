@@ -7,6 +7,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from generator.emit.alarms import alarms
+from generator.emit.operate import gateway, key_header, keys, rollback
+from generator.spec.model import GATEWAY
 from generator.spec.ssh import ssh_target
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ def _block(*commands: str) -> list[str]:
 
 
 def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Iterator[str]:
-    target = machine.target_host or machine.name
     login = _login(machine)
     yield from (f"## {machine.name}", "", "### 1. Prepare", "")
     yield from (
@@ -67,7 +68,12 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
     yield from _system(machine, login)
     for service in services:
         yield from _service(service, login, spec)
-    yield from _rollback(machine, services, login, target)
+    front = next((found for found in spec.deployment.gateways.values() if found.machine == machine.name), None)
+    if front is not None:
+        behind = [service for service in spec.deployment.services.values() if GATEWAY in service.expose]
+        yield from gateway(front, machine, tuple(behind))
+    yield from keys(machine, services, front)
+    yield from rollback(machine, services, login)
 
 
 def _login(machine: Machine) -> str:
@@ -107,25 +113,9 @@ def _service(service: Service, login: str, spec: Spec) -> Iterator[str]:
     host = _ANYWHERE.get(service.host, f"[{service.host}]" if ":" in service.host else service.host)
     ask = [
         *("curl", "--silent", "--header", "Content-Type: application/json", "--data", body),
+        *(("--header", "@-") if service.api_key else ()),
         f"http://{host}:{service.port}/v1/chat/completions",
     ]
+    key = key_header(service) if service.api_key else ""
     yield from ("It answers, and the answer holds 4. Loading is not health: only an answer is.", "")
-    yield from _block(f"{login} {shlex.quote(shlex.join(ask))}")
-
-
-def _rollback(machine: Machine, services: tuple[Service, ...], login: str, target: str) -> Iterator[str]:
-    yield from ("### 4. Roll back", "", "Stop the service:", "")
-    for service in services:
-        yield from _block(f"{login} systemctl stop {service.unit}")
-    yield from ('Serve with Ollama instead: set `engine = "ollama"` and `models` in the spec, generate, deploy.', "")
-    yield from ("Go back to the configuration before:", "")
-    yield from _block("git revert HEAD", shlex.join(["clan", "machines", "update", machine.name]))
-    for service in services:
-        if service.runtime == "container":
-            previous = f"`localhost/llmflake/{service.unit}:previous`"
-            yield from (f"The image of before is still there, as {previous}: this needs no registry.", "")
-    yield from (
-        f"Or switch {target} itself back; if it does not boot, choose the generation before in its boot menu:",
-        "",
-    )
-    yield from _block(f"{login} nixos-rebuild switch --rollback")
+    yield from _block(f"{login} {shlex.quote(key + shlex.join(ask))}")

@@ -88,7 +88,7 @@ def _names(data: dict[str, Any], table: str) -> frozenset[str]:
 
 
 def _sound(data: dict[str, Any], wrong: list[DataPath]) -> dict[str, Any]:
-    """Return the machines, models and services that the schema has nothing against.
+    """Return the machines, models, services and gateways that the schema has nothing against.
 
     The rules then speak of them in the same run: a person corrects a file once, not once a layer.
     """
@@ -122,7 +122,7 @@ def _legible(data: dict[str, Any], wrong: list[DataPath]) -> dict[str, Any]:
     return right
 
 
-_TABLES = ("machines", "models", "services")
+_TABLES = ("machines", "models", "services", "gateways")
 _ENTRY_DEPTH = 2  # ("machines", "aspen1")
 # The keys by which an entry names others, those without which it says nothing, and "" for the entry as a whole.
 _NAMING = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from generator.catalog.load import HardwareRecord, hardware
 from generator.spec import health, monitoring
+from generator.spec.gateway import Gateway, build_gateway
 
 if TYPE_CHECKING:
     from generator.spec.pins import FilePin
@@ -56,6 +57,7 @@ class Machine:
     udev_rules: bool
     rocm_environment: dict[str, str]
     disk: Disk
+    interfaces: dict[str, str]
 
     @property
     def gpu_memory_mib(self) -> int | None:
@@ -136,7 +138,10 @@ class Service:
     models: tuple[str, ...]
     host: str
     port: int
-    firewall_interfaces: tuple[str, ...]
+    expose: tuple[str, ...]
+    api_key: bool
+    fallback: tuple[str, ...]
+    open_paths: tuple[str, ...]
     start_on_boot: bool
     gpu: bool
     container: Container
@@ -145,6 +150,7 @@ class Service:
     source: str | None
     unit: str
     conflicts: tuple[str, ...]
+    rollback_ollama: tuple[str, ...]
     expect: Expect
     accept: tuple[str, ...]
     extra_args: tuple[str, ...]
@@ -153,6 +159,11 @@ class Service:
     flags: dict[str, Any]
     health: health.Health
     other_tables: tuple[str, ...]  # tables of engines that this service does not have
+
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        """Return the network interfaces on which the service itself is reached."""
+        return tuple(name for name in self.expose if name != GATEWAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +175,7 @@ class Deployment:
     models: dict[str, Model]
     sources: dict[str, Source]
     services: dict[str, Service]
+    gateways: dict[str, Gateway]
     monitoring: monitoring.Monitoring | None = None
 
 
@@ -195,6 +207,9 @@ def place(deployment: Deployment) -> Placement:
     return Placement(machines_of, {name: tuple(services) for name, services in services_on.items()})
 
 
+LOOPBACK = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - behind a firewall that opens by interface
+GATEWAY = "gateway"
 PORTS = {"vllm": 8000, "llamacpp": 8080, "ollama": 11434, "openai-compatible": 8000}
 RUNTIMES = {"vllm": "container", "llamacpp": "native", "ollama": "native", "openai-compatible": "container"}
 COPIES = ("original/*", "metal/*")
@@ -221,6 +236,7 @@ def _machine(name: str, data: dict[str, Any]) -> Machine:
         udev_rules=data.get("udev_rules", True),
         rocm_environment=dict(sorted(data.get("rocm_environment", {}).items())),
         disk=Disk(data.get("disk", {}).get("read_mib_s"), data.get("disk", {}).get("free_gib")),
+        interfaces=dict(data.get("interfaces", {})),
     )
 
 
@@ -259,11 +275,29 @@ def _source(name: str, data: dict[str, Any]) -> Source:
     return Source(name, "git", data["git"], data.get("revision", "HEAD"))
 
 
+def _rolled_back(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a service as Ollama serves it for good: one line of the spec changed, and the rest waits for its engine.
+
+    Like the specialisation (nix/lib/rollback.nix), it is reached on loopback and through the gateway alone.
+    """
+    models = [*data.get("models", ()), *data["rollback"]["ollama"]]
+    expose = [name for name in data.get("expose", ()) if name == GATEWAY]
+    return {**{key: data[key] for key in _OLLAMA_KEEPS if key in data}, "models": models, "expose": expose}
+
+
+_OLLAMA_KEEPS = (
+    *("engine", "machines", "tags", "port", "start_on_boot", "gpu", "conflicts", "expect", "accept", "fallback"),
+)
+
+
 def _service(name: str, data: dict[str, Any]) -> Service:
+    if data["engine"] == "ollama" and "rollback" in data:
+        data = _rolled_back(data)
     engine = data["engine"]
     container = data.get("container", {})
     command = container.get("command")
     expect = data.get("expect", {})
+    expose = tuple(data.get("expose", ()))
     return Service(
         name=name,
         engine=engine,
@@ -272,9 +306,12 @@ def _service(name: str, data: dict[str, Any]) -> Service:
         tags=tuple(data.get("tags", ())),
         model=data.get("model"),
         models=tuple(data.get("models", ())),
-        host=data.get("host", "127.0.0.1"),
+        host=data.get("host", EVERYWHERE if set(expose) - {GATEWAY} else LOOPBACK),
         port=data.get("port", PORTS[engine]),
-        firewall_interfaces=tuple(data.get("firewall_interfaces", ())),
+        expose=expose,
+        api_key=data.get("api_key", False),
+        fallback=tuple(data.get("fallback", ())),
+        open_paths=tuple(data.get("open_paths", ())),
         start_on_boot=data.get("start_on_boot", True),
         gpu=data.get("gpu", True),
         container=Container(
@@ -288,6 +325,7 @@ def _service(name: str, data: dict[str, Any]) -> Service:
         source=data.get("source"),
         unit=data.get("unit", _UNITS.get(engine, name)),
         conflicts=tuple(data.get("conflicts", ())),
+        rollback_ollama=tuple(data.get("rollback", {}).get("ollama", ())),
         expect=Expect(
             expect.get("decode_tokens_s", 10.0), expect.get("first_token_s", 5.0), expect.get("prompt_tokens", 512)
         ),
@@ -311,4 +349,5 @@ def build(data: dict[str, Any]) -> Deployment:
         sources={name: _source(name, entry) for name, entry in sorted(data.get("sources", {}).items())},
         services={name: _service(name, entry) for name, entry in sorted(data["services"].items())},
         monitoring=monitoring.build(data["monitoring"]) if "monitoring" in data else None,
+        gateways={name: build_gateway(name, entry) for name, entry in sorted(data.get("gateways", {}).items())},
     )

@@ -47,6 +47,7 @@ in
       };
       servers = pure.deployment.serversOn deployment name;
       monitoring = pure.monitoring.on deployment name;
+      gateway = pure.deployment.gatewayOn deployment name;
       strixHalo = inputs.nix-strix-halo or null;
     };
   }) deployment.machines;
@@ -61,6 +62,12 @@ in
       inherit (pure.onix) grafana;
     };
   });
+
+  # For a Traefik that onix-core's tailscale-traefik configures: settings of its services, by gateway.
+  tailscaleTraefik = lib.mapAttrs (
+    _: gateway:
+    pure.traefik.onix clan.config.nixosConfigurations.${gateway.machine}.config.llmflake.gateway
+  ) (deployment.gateways or { });
 
   overlays = lib.mapAttrs (_: overlayFor) deployment.machines // {
     default = overlayFor (lib.head (lib.attrValues deployment.machines));

@@ -24,7 +24,8 @@ let
 in
 {
   /**
-    The clan inventory of a deployment: its machines, and one instance of the service `llm` for each of its services.
+    The clan inventory of a deployment: its machines, and one instance of the service `llm` for each of its services and
+    gateways.
 
     Type: deployment -> { machines, instances }
   */
@@ -56,8 +57,30 @@ in
         );
         inherit (service) settings;
       };
-    }) deployment.services;
+    }) deployment.services
+    // mapAttrs (_: gateway: {
+      module = {
+        name = "llm";
+        input = "self";
+      };
+      roles.gateway = {
+        machines.${gateway.machine} = { };
+        inherit (gateway) settings;
+      };
+    }) (deployment.gateways or { });
   };
+
+  /**
+    The settings of the gateway on one machine, or null.
+
+    Type: deployment -> string -> attrs | null
+  */
+  gatewayOn =
+    deployment: machine:
+    let
+      found = filterAttrs (gateway: gateway.machine == machine) (deployment.gateways or { });
+    in
+    if found == { } then null else (builtins.head (builtins.attrValues found)).settings;
 
   /**
     The settings of the servers that run on one machine, by service: directly, or because the machine has a tag.

@@ -54,8 +54,9 @@ in
 
     Type: { name, settings, hardware, hostEnvironment } -> attrs
     - name: instance name; settings: the options of nix/services/llm/options.nix; hardware: llmflake.host.hardware
-    - result: accelerator, arguments, autoStart, binary, cacheDirectory, command, environment, health, host, image, jit,
-      model, pulls, port, problems (messages; empty when all is well), runtime, stateDirectory, unit, weights
+    - result: accelerator, arguments, autoStart, binary, cacheDirectory, command, environment, health, host, image, jit, keys
+      (for nix/programs/with-keys.sh; empty without a key), model, pulls, port, problems (messages; empty when all is well),
+      runtime, stateDirectory, unit, weights
   */
   resolve =
     {
@@ -105,6 +106,14 @@ in
             };
           in
           if record == null then null else record.reference;
+      delivery =
+        if settings.apiKey then
+          lib.keys.delivery { inherit serviceType unit; }
+        else
+          {
+            keys = [ ];
+            arguments = [ ];
+          };
       release = orElse (if known == null then null else known.release) settings.engineVersion;
       arguments =
         if serviceType == "ollama" then
@@ -118,7 +127,8 @@ in
             inherit model port;
             inherit (settings) host servedModelName extraArgs;
             flags = settings.${engine.settings};
-          };
+          }
+          ++ delivery.arguments;
       command = orElse (if known == null then engine.binary else known.command) settings.containerCommand;
       flagsGiven =
         if engine.arguments == null then
@@ -179,6 +189,15 @@ in
           else
             null
         )
+        (
+          if settings.apiKey then
+            lib.keys.problem {
+              inherit serviceType runtime command;
+              inherit (settings) apiKeyFile;
+            }
+          else
+            null
+        )
         (lib.container.publishProblem { inherit (settings) host containerPort; })
         (if weights == null then null else lib.weights.problem weights)
         (
@@ -192,8 +211,13 @@ in
             null
         )
         (
-          if lib.args.mentions [ "--api-key" ] settings.extraArgs then
-            "--api-key in `extraArgs` shows the key to everybody on the machine: leave it out"
+          if
+            lib.args.mentions [
+              "--api-key"
+              "--api-key-file"
+            ] settings.extraArgs
+          then
+            "--api-key in `extraArgs` shows the key to everybody on the machine: leave it out, and set `apiKey`"
           else
             null
         )
@@ -224,6 +248,7 @@ in
         weights
         ;
       inherit (engine) jit binary;
+      inherit (delivery) keys;
       inherit (settings) autoStart host;
       accelerator = backend;
       environment = lib.environment.server {

@@ -26,6 +26,16 @@ let
   pure = import ../lib;
   servers = filterAttrs (_: server: server.runtime == "container" && server.problems == [ ]) config.llmflake.resolved;
   settingsOf = name: config.llmflake.servers.${name};
+  keyed =
+    server:
+    if server.keys == [ ] then
+      { cmd = server.command ++ server.arguments; }
+    else
+      pure.keys.container {
+        script = "${../programs/with-keys.sh}";
+        inherit (server) keys unit;
+        command = server.command ++ server.arguments;
+      };
   runtimes = unique (mapAttrsToList (name: _: (settingsOf name).containerRuntime) servers);
   programs = import ../programs pkgs;
   runtime = config.virtualisation.${lib.head runtimes};
@@ -57,7 +67,8 @@ in
           {
             inherit (server) image autoStart environment;
             serviceName = server.unit;
-            cmd = server.command ++ server.arguments;
+            cmd = (keyed server).cmd;
+            entrypoint = (keyed server).entrypoint or null;
             devices = pure.container.devices server.accelerator;
             extraOptions = pure.container.options {
               inherit (server) accelerator;
@@ -72,7 +83,8 @@ in
                 server.cacheDirectory
               ];
               readOnly = lib.optional (server.weights != null) server.weights.directory;
-            };
+            }
+            ++ (keyed server).volumes or [ ];
           }
           // pure.container.network {
             inherit (server) host port;

@@ -10,10 +10,13 @@
     ./strix-halo.nix
     ./nvidia.nix
     ./servers.nix
+    ./keys.nix
     ./containers.nix
     ./native.nix
     ./ollama.nix
     ./weights.nix
     ./watchdog.nix
+    ./rollback.nix
+    ./gateway.nix
   ];
 }

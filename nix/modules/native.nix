@@ -26,6 +26,16 @@ let
   ) config.llmflake.resolved;
   packages = import ../overlays/packages.nix pkgs;
   host = config.llmflake.host.hardware;
+  keyed =
+    keys: command:
+    if keys == [ ] then
+      command
+    else
+      pure.keys.run {
+        shell = pkgs.runtimeShell;
+        program = "${../programs/with-keys.sh}";
+        inherit keys command;
+      };
   hasVllm = lib.any (name: config.llmflake.servers.${name}.serviceType == "vllm") (
     builtins.attrNames servers
   );
@@ -59,16 +69,18 @@ in
         }
         // {
           ExecStart = utils.escapeSystemdExecArgs (
-            [
-              (getExe' (packages.engine {
-                inherit (config.llmflake.servers.${name}) serviceType package source;
-                inherit (server) accelerator release;
-                inherit (host) target;
-                quantisation = if server.weights == null then null else server.weights.quantisation;
-              }) (lib.head server.binary))
-            ]
-            ++ lib.tail server.binary
-            ++ server.arguments
+            keyed server.keys (
+              [
+                (getExe' (packages.engine {
+                  inherit (config.llmflake.servers.${name}) serviceType package source;
+                  inherit (server) accelerator release;
+                  inherit (host) target;
+                  quantisation = if server.weights == null then null else server.weights.quantisation;
+                }) (lib.head server.binary))
+              ]
+              ++ lib.tail server.binary
+              ++ server.arguments
+            )
           );
         };
       }

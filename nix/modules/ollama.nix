@@ -14,6 +14,7 @@ let
     name: server: config.llmflake.servers.${name}.serviceType == "ollama" && server.problems == [ ]
   ) config.llmflake.resolved;
   server = lib.head (lib.attrValues servers);
+  inherit (import ../lib) environment unit;
   packages = import ../overlays/packages.nix pkgs;
 in
 {
@@ -23,8 +24,9 @@ in
       package = packages.ollama server.accelerator;
       inherit (server) host port;
       loadModels = server.pulls;
-      environmentVariables = (import ../lib).environment.forUnit server.environment;
+      environmentVariables = environment.forUnit server.environment;
     };
+    systemd.services.ollama-model-loader.serviceConfig = mkIf (server.pulls != [ ]) unit.helper;
     systemd.services.ollama.wantedBy = mkIf (!server.autoStart) (lib.mkForce [ ]);
     # nixpkgs starts the download at boot, and the download starts the server.
     systemd.services.ollama-model-loader.wantedBy = mkIf (!server.autoStart && server.pulls != [ ]) (

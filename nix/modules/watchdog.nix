@@ -30,11 +30,16 @@ let
   servers = lib.filterAttrs (_: server: server.problems == [ ]) config.llmflake.resolved;
   asked = mapAttrs (name: _: pure.health.asked (settingsOf name)) servers;
   watched = filter (name: asked.${name}.watchdog) (attrNames servers);
+  keyFile =
+    name:
+    let
+      given = (settingsOf name).health.keyFile;
+    in
+    if given != null then given else config.llmflake.keyFiles.${name} or null;
   settingsFile =
     name:
     pkgs.writeText "llm-health-${name}.json" (builtins.toJSON servers.${name}.health);
-  credential =
-    keyFile: optionalAttrs (keyFile != null) { LoadCredential = [ "llm-key:${keyFile}" ]; };
+  credential = file: optionalAttrs (file != null) { LoadCredential = [ "llm-key:${file}" ]; };
 
   readiness =
     name: server:
@@ -56,7 +61,7 @@ let
           # llmflake-ready says in `systemctl status` what it waits for.
           NotifyAccess = mkForce "all";
         }
-        // credential health.keyFile;
+        // credential (keyFile name);
       };
     };
 
@@ -75,7 +80,7 @@ let
         ];
         serviceConfig =
           pure.watchdog.service {
-            inherit ((settingsOf name).health) keyFile;
+            keyFile = keyFile name;
             inherit (server) host;
           }
           // {

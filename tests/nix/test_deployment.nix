@@ -26,6 +26,10 @@ let
         settings.port = 3;
       };
     };
+    gateways.front = {
+      machine = "aspen2";
+      settings.port = 443;
+    };
   };
 in
 {
@@ -44,6 +48,13 @@ in
         };
       };
     };
+    test_a_gateway_is_an_instance_in_its_own_role = {
+      expr = (lib.deployment.inventory deployment).instances.front.roles;
+      expected.gateway = {
+        machines.aspen2 = { };
+        settings.port = 443;
+      };
+    };
     test_a_machine_without_a_target_has_none = {
       expr = (lib.deployment.inventory deployment).machines;
       expected = {
@@ -54,6 +65,16 @@ in
         aspen2.tags = [ ];
       };
     };
+  };
+  gatewayOn.test_its_machine_has_it_and_no_other = {
+    expr = map (lib.deployment.gatewayOn deployment) [
+      "aspen1"
+      "aspen2"
+    ];
+    expected = [
+      null
+      { port = 443; }
+    ];
   };
   serversOn = {
     test_by_tag_and_everywhere = {

@@ -16,6 +16,8 @@ let
     containerPort = null;
     engineVersion = null;
     unit = null;
+    apiKey = false;
+    apiKeyFile = null;
     autoStart = true;
     extraArgs = [ ];
     extraEnv = { };
@@ -154,6 +156,44 @@ in
     test_a_key_in_the_environment_is_refused = {
       expr = says "HF_TOKEN" (problems {
         extraEnv.HF_TOKEN = "x";
+      });
+      expected = true;
+    };
+    test_a_server_with_a_key_is_told_where_it_lies = {
+      expr = {
+        inherit
+          (resolve {
+            serviceType = "llamacpp";
+            apiKey = true;
+          })
+          arguments
+          keys
+          problems
+          ;
+      };
+      expected = {
+        arguments = [
+          "--hf-repo"
+          "a/b"
+          "--host"
+          "127.0.0.1"
+          "--port"
+          "8080"
+          "--api-key-file"
+          "/run/credentials/llama-cpp.service/api-key"
+        ];
+        keys = [ "/run/credentials/llama-cpp.service/api-key" ];
+        problems = [ ];
+      };
+    };
+    test_a_server_without_a_key_has_none = {
+      expr = (resolve { }).keys;
+      expected = [ ];
+    };
+    test_ollama_with_a_key_is_refused = {
+      expr = says "Ollama knows no keys" (problems {
+        serviceType = "ollama";
+        apiKey = true;
       });
       expected = true;
     };

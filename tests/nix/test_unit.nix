@@ -19,6 +19,16 @@ in
     expr = lib.unit.startLimits.StartLimitBurst > 0 && lib.unit.startLimits.StartLimitIntervalSec > 600;
     expected = true;
   };
+  helper.test_it_sees_neither_devices_nor_homes = {
+    expr = {
+      inherit (lib.unit.helper) PrivateDevices ProtectHome ProtectSystem;
+    };
+    expected = {
+      PrivateDevices = true;
+      ProtectHome = true;
+      ProtectSystem = "strict";
+    };
+  };
   restart = {
     test_a_clean_exit_restarts_too = {
       expr = lib.unit.restart.Restart;

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from generator.spec.rules import (
     engines,
+    exposure,
     flags,
+    gateway,
     hardware,
     health,
     locations,
@@ -31,6 +33,8 @@ _RULES = (
     secrets.check,
     health.check,
     monitoring.check,
+    exposure.check,
+    gateway.check,
 )
 
 

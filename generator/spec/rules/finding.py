@@ -22,6 +22,7 @@ class Context:
     machine_names: frozenset[str]
     model_names: frozenset[str]
     service_names: frozenset[str]
+    gateway_names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

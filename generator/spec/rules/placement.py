@@ -73,6 +73,7 @@ def _on_machine(machine: str, services: tuple[Service, ...]) -> Iterator[Finding
                 if unit == "ollama"
                 else f'set unit = "{second.name}"',
             )
+    yield from _rollbacks(machine, services)
     containers = [service for service in services if service.runtime == "container"]
     for service in containers[1:]:
         if service.container.runtime != containers[0].container.runtime:
@@ -81,6 +82,19 @@ def _on_machine(machine: str, services: tuple[Service, ...]) -> Iterator[Finding
                 f'service "{containers[0].name}" runs in {containers[0].container.runtime} on {machine}',
                 f'set runtime = "{containers[0].container.runtime}" in both',
             )
+
+
+def _rollbacks(machine: str, services: tuple[Service, ...]) -> Iterator[Finding]:
+    ollama = [service for service in services if service.engine == "ollama" or service.rollback_ollama]
+    service = next((service for service in ollama if service.rollback_ollama), None)
+    other = next((other for other in ollama if other is not service), None)
+    if service is not None and other is not None:
+        yield Finding(
+            ("services", service.name, "rollback"),
+            f"Ollama is one a machine, and {other.name} has it on {machine}",
+            "put the models into one of them",
+            key=True,
+        )
 
 
 def _directories(deployment: Deployment) -> Iterator[Finding]:

@@ -26,6 +26,19 @@ in
       };
   };
 
+  roles.gateway = {
+    description = "Puts Traefik, and LiteLLM where there are several engines, in front of servers";
+    interface.options = import ./gateway-options.nix { inherit lib; };
+    perInstance =
+      { settings, ... }:
+      {
+        nixosModule = {
+          imports = [ ../../modules ];
+          llmflake.gateway = settings;
+        };
+      };
+  };
+
   roles.client = {
     description = "Installs tools that talk to a server, and tells them where it is";
     interface.options = options.client;

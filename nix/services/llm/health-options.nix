@@ -54,5 +54,5 @@ in
       "Hours after which the server is restarted, as soon as no request is in flight.";
   keyFile =
     optional (types.strMatching "/[^[:space:]:]+") "/run/secrets/llm-key"
-      "The file on the machine that holds the server's API key, for the questions.";
+      "The file on the machine that holds the server's API key, for the questions; null is the key of `apiKey`.";
 }

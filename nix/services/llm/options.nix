@@ -45,6 +45,18 @@ in
       example = [ "tailscale0" ];
       description = "Network interfaces on which the firewall opens the port. No other is opened.";
     };
+    apiKey = mkOption {
+      type = types.bool;
+      default = false;
+      description = ''
+        Whether clients need a key. clan makes it, as the vars generator `llm-key-<name>`, and systemd hands it to the engine as
+        a credential. vLLM answers /metrics, /health and /invocations without one.
+      '';
+    };
+    apiKeyFile = nullable (types.strMatching "/.+") {
+      example = "/run/secrets/llm-key";
+      description = "The file on the machine that holds the key, outside the Nix store; null is the one that clan makes.";
+    };
     model = nullable types.str {
       example = "openai/gpt-oss-120b";
       description = ''
@@ -131,6 +143,15 @@ in
       default = [ ];
       example = [ "ollama" ];
       description = "Units, without `.service`, that stop when this one starts: for servers that share a GPU one at a time.";
+    };
+    rollback.ollama = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "gpt-oss:120b" ];
+      description = ''
+        Models for Ollama, should this engine fail: with them the machine has a specialisation `ollama`, also in its boot menu,
+        in which Ollama serves on this port, to the machine itself.
+      '';
     };
     autoStart = mkOption {
       type = types.bool;

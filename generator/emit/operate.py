@@ -1,0 +1,129 @@
+"""The runbook's chapters on operating: keys and rolling back, with a deployment's own values."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from generator.spec.gateway import Gateway
+    from generator.spec.model import Machine, Service
+
+
+def block(*commands: str) -> list[str]:
+    """Return commands as they are to be typed, each on a line."""
+    return ["```console", *(f"$ {command}" for command in commands), "```", ""]
+
+
+def key_generator(name: str) -> str:
+    """Return the clan vars generator of a service's key; nix/lib/keys.nix names it the same way."""
+    return f"llm-key-{name}"
+
+
+def key_header(service: Service) -> str:
+    """Return the start of a pipe that hands curl a service's key: on its standard input, where nobody sees it."""
+    file = f"/run/credentials/{service.unit}.service/api-key"
+    return f"sed 's/^/Authorization: Bearer /' {file} | "
+
+
+def keys(machine: Machine, services: tuple[Service, ...], front: Gateway | None) -> Iterator[str]:
+    """Yield how the keys of services and of a gateway's clients are read and changed, nothing where there is none."""
+    names = [key_generator(service.name) for service in services if service.api_key]
+    if front is not None and front.clients:
+        names += [key_generator(f"{front.name}.{client}") for client in front.clients]
+    if not names:
+        return
+    yield from ("### Keys", "")
+    yield from (
+        "clan makes them and keeps them encrypted in this repository. To read one, for somebody who shall have it:",
+        "",
+    )
+    yield from block(*(shlex.join(["clan", "vars", "get", machine.name, f"{name}/api-key"]) for name in names))
+    yield from ("To replace one; its service restarts, and the old key ends with it:", "")
+    update = shlex.join(["clan", "machines", "update", machine.name])
+    yield from block(
+        *(
+            f"{shlex.join(['clan', 'vars', 'generate', machine.name, '--generator', name, '--regenerate'])} && {update}"
+            for name in names
+        )
+    )
+
+
+def gateway(gateway: Gateway, machine: Machine, services: tuple[Service, ...]) -> Iterator[str]:
+    """Yield how clients reach a gateway; ``services`` are those behind it."""
+    scheme, standard = ("https", 443) if gateway.tls.enable else ("http", 80)
+    url = f"{scheme}://{gateway.host}{'' if gateway.port == standard else f':{gateway.port}'}"
+    alone = len(services) == 1 and services[0].api_key and not gateway.clients and not gateway.clouds
+    name = services[0].name if alone else f"{gateway.name}.{(gateway.clients or ('everybody',))[0]}"
+    yield from (f"### Gateway `{gateway.name}`", "")
+    served = ", ".join(f"`{service.name}`" for service in services)
+    limits = f"more than {gateway.queue} requests at once, or {gateway.requests_at_once} of one key"
+    yield from (
+        f"Clients use {url}/v1 and a key, and ask for {served}, or for a model by its name;",
+        f"{limits}, are told 429.",
+    )
+    if not alone:
+        yield "The header `x-litellm-model-id` of an answer says who gave it."
+    yield ""
+    for service in services:
+        if service.fallback:
+            yield from (f"Where `{service.name}` fails before its first byte: {', then '.join(service.fallback)}.", "")
+    if gateway.clouds:
+        yield from ("A cloud's key is asked for, and kept by clan:", "")
+        names_of_clouds = [key_generator(f"{gateway.name}.{cloud.name}") for cloud in gateway.clouds]
+        yield from block(
+            *(
+                shlex.join(["clan", "vars", "generate", machine.name, "--generator", name, "--regenerate"])
+                for name in names_of_clouds
+            )
+        )
+    certificate = () if gateway.tls.certificate or gateway.tls.resolver or not gateway.tls.enable else ("--insecure",)
+    ask = shlex.join(["curl", "--silent", *certificate, "--header", "@-", f"{url}/v1/models"])
+    read = shlex.join(["clan", "vars", "get", machine.name, f"{key_generator(name)}/api-key"])
+    yield from ("It names what it serves:", "")
+    yield from block(f"{read} | sed 's/^/Authorization: Bearer /' | {ask}")
+
+
+def rollback(machine: Machine, services: tuple[Service, ...], login: str) -> Iterator[str]:
+    """Yield the four ways back, the nearest first: each is one command."""
+    yield from ("### 4. Roll back", "")
+    yield from ("1. Stop the service:", "")
+    yield from block(*(f"{login} systemctl stop {service.unit}" for service in services))
+    yield from _to_ollama(services, login)
+    yield from ("3. Go back to the configuration before, and deploy it:", "")
+    update = shlex.join(["clan", "machines", "update", machine.name])
+    yield from block(f"git revert --no-edit HEAD && {update}")
+    for service in services:
+        if service.runtime == "container":
+            previous = f"`localhost/llmflake/{service.unit}:previous`"
+            yield from (f"The image of before is still there, as {previous}: this needs no registry.", "")
+    yield from ("4. Boot the generation before; where the machine does not come up, choose it in its boot menu:", "")
+    yield from block(f"{login} 'nixos-rebuild boot --rollback && reboot'")
+
+
+def _to_ollama(services: tuple[Service, ...], login: str) -> Iterator[str]:
+    rolled = next((service for service in services if service.rollback_ollama), None)
+    if rolled is None:
+        yield from (
+            '2. Serve with Ollama instead: set `engine = "ollama"` and `models` in the spec, generate, deploy. With',
+            "`rollback.ollama` in the spec, the machine would be ready for it.",
+            "",
+        )
+        return
+    models = ", ".join(f"`{name}`" for name in rolled.rollback_ollama)
+    yield from (
+        f"2. Serve with Ollama instead of `{rolled.name}`: {models} on port {rolled.port}, to the machine itself",
+        "and its gateway. Ollama downloads them at the first switch: do it once in good times. It is also an",
+        "entry of the boot menu, `ollama`:",
+        "",
+    )
+    switch = "bin/switch-to-configuration switch"
+    yield from block(f"{login} /run/current-system/specialisation/ollama/{switch}")
+    yield from (f"And back to `{rolled.name}`:", "")
+    yield from block(f"{login} /nix/var/nix/profiles/system/{switch}")
+    yield from (
+        f'For good: set `engine = "ollama"` in `services.{rolled.name}`, and nothing else; generate, deploy.',
+        "",
+    )

@@ -1,0 +1,106 @@
+"""The runbook's chapters on operating: each command parses, and does what the chapter says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from generator.emit.runbook import runbook
+from generator.spec.load import load_spec
+from tests import nix_program
+from tests.conftest import EXAMPLES
+from tests.nix_program import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SPEC = """
+clan.name = "home"
+machines.m = { hardware = "strix-halo-128", target_host = "root@m" }
+models.gguf = { repository = "ggml-org/gpt-oss-20b-GGUF", revision = "COMMIT", format = "gguf", file = "a.gguf" }
+services.chat = { engine = "llamacpp", machines = ["m"], model = "gguf", api_key = true }
+""".replace("COMMIT", "0" * 40)
+CLAN = """import json, sys
+from clan_cli.cli import create_parser
+for words in json.load(sys.stdin):
+    create_parser().parse_args(words)
+"""
+
+
+def clan_python() -> str | None:
+    """Return a Python that clan's command line runs on, None where there is none that starts."""
+    for name in ("python3.13", "python3.14"):
+        if shutil.which(name) and subprocess.run([name, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return name
+    return None
+
+
+def commands(text: str) -> list[str]:
+    """Return the commands of a runbook."""
+    return [
+        line.removeprefix("$ ")
+        for part in re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+        for line in part.splitlines()
+    ]
+
+
+def every_command() -> list[str]:
+    specs = [*EXAMPLES, ROOT / "tests" / "data" / "every-unit.toml"]
+    return sorted({command for path in specs for command in commands(runbook(load_spec(path)))})
+
+
+@pytest.fixture
+def chat(spec_file: Callable[[str], Path]) -> list[str]:
+    return commands(runbook(load_spec(spec_file(SPEC))))
+
+
+@pytest.mark.parametrize("command", every_command())
+def test_a_shell_can_read_the_command(command: str) -> None:
+    done = subprocess.run(["bash", "-n", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+def test_clans_own_command_line_takes_the_commands() -> None:
+    clan = nix_program.inputs_folder() / "clan-core" / "pkgs" / "clan-cli"
+    python = clan_python()
+    if python is None or not clan.is_dir():
+        pytest.skip(f"clan's command line needs Python 3.13 or newer on PATH, and clan-core's sources at {clan}")
+    lines = [line for command in every_command() for line in command.split(" && ")]
+    words = [shlex.split(line)[1:] for line in lines if line.startswith("clan ")]
+    assert {line[0] for line in words} == {"machines", "vars"}
+    done = subprocess.run(
+        [python, "-c", CLAN],
+        input=json.dumps(words),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(clan)},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_key_is_shown_and_replaced_by_one_command_each(chat: list[str]) -> None:
+    assert "clan vars get m llm-key-chat/api-key" in chat
+    assert "clan vars generate m --generator llm-key-chat --regenerate && clan machines update m" in chat
+
+
+def test_nobody_sees_the_key_that_the_question_carries(chat: list[str], tmp_path: Path) -> None:
+    """Run as it stands, but for ssh and the place of the key: curl gets the key on its standard input."""
+    ask = next(command for command in chat if "/v1/chat/completions" in command)
+    (tmp_path / "api-key").write_text("a-key\n")
+    remote = shlex.split(ask)[-1].replace("/run/credentials/llama-cpp.service/", f"{tmp_path}/")
+    (tmp_path / "curl").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path}/words\ncat >{tmp_path}/input\n')
+    (tmp_path / "curl").chmod(0o755)
+    subprocess.run(["sh", "-c", remote], check=True, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert (tmp_path / "input").read_text() == "Authorization: Bearer a-key\n"
+    assert "a-key" not in (tmp_path / "words").read_text()
+    assert "@-" in (tmp_path / "words").read_text().splitlines()
