@@ -19,5 +19,5 @@ def facts() -> dict[str, Any]:
 
 @cache
 def engine_metrics() -> dict[str, Any]:
-    """Return nix/data/engine-metrics.toml: by engine the samples ``progress``, ``running``, ``waiting``, ``required``."""
+    """Return nix/data/engine-metrics.toml: the samples of each engine, by what they say."""
     return tomllib.loads(resources.release_data("engine-metrics.toml").read_text(encoding="utf-8"))
