@@ -221,6 +221,10 @@ def test_the_health_tables_of_schema_model_and_options_are_one(nix: Nix) -> None
             "llamacpp = { metrics = true }|health = { restart_after_hours = 9 }",
             "without metrics does not tell when nobody waits; set llamacpp.metrics = true",
         ),
+        (
+            "llamacpp = { metrics = true }|extra_args = ['--api-key-file', '/k']",
+            "set key_file to the file that --api-key-file names",
+        ),
         ("restart_after_requests = 1000|hang_limit = 1", "services.llm.health.hang_limit"),
         ("restart_after_requests = 1000|hang_limits = 100", "services.llm.health"),
     ],
