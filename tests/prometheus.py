@@ -75,10 +75,11 @@ def free_port() -> int:
         return port
 
 
-def get(url: str, **query: str) -> str:
+def get(url: str, headers: Mapping[str, str] | None = None, **query: str) -> str:
     """Return what is at a URL of loopback; raises URLError."""
     full = f"{url}?{urllib.parse.urlencode(query)}" if query else url
-    with urllib.request.urlopen(full, timeout=30) as answer:  # noqa: S310 - loopback
+    request = urllib.request.Request(full, headers=dict(headers or {}))  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
         text: str = answer.read().decode()
         return text
 

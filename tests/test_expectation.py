@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from generator.catalog.acceptance import engine_metrics, facts
 from generator.spec.load import load_spec
 from generator.verify.expectation import expectations
 from tests.conftest import EXAMPLES
 from tests.nix_program import ROOT
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 def test_a_service_answers_under_its_models_name_with_its_context() -> None:
     (llm,) = expectations(load_spec(ROOT / "examples" / "aspen1.toml"), "aspen1").services
     assert (llm.name, llm.context, llm.concurrency) == ("ArliAI/gpt-oss-120b-Derestricted", 4096, 4)
+
+
+def test_the_budget_of_a_question_fits_into_a_small_context(tmp_path: Path) -> None:
+    text = (ROOT / "examples" / "aspen1.toml").read_text(encoding="utf-8")
+    (tmp_path / "small.toml").write_text(text.replace("max_model_len = 4096", "max_model_len = 600"))
+    (llm,) = expectations(load_spec(tmp_path / "small.toml"), "aspen1").services
+    assert (llm.context, llm.known.max_tokens) == (600, 300)
 
 
 def test_llama_cpp_divides_its_context_among_its_slots() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -177,12 +178,9 @@ def test_the_programs_run_without_the_rest_of_the_generator(tmp_path: Path) -> N
         if path.startswith("nix/programs/generator/"):
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / path).write_text(text, encoding="utf-8")
-    python = (
-        str(ROOT / ".venv" / "bin" / "python") if (ROOT / ".venv").is_dir() else shutil.which("python3") or "python3"
-    )
     for module in ("ready", "watchdog"):
         done = subprocess.run(
-            [python, "-P", "-c", f"import generator, generator.machine.{module}; print(generator.__file__)"],
+            [sys.executable, "-P", "-c", f"import generator, generator.machine.{module}; print(generator.__file__)"],
             env={"PYTHONPATH": str(tmp_path / "nix" / "programs"), "PATH": "/usr/bin:/bin"},
             cwd=tmp_path,
             capture_output=True,
@@ -220,6 +218,10 @@ def test_the_health_tables_of_schema_model_and_options_are_one(nix: Nix) -> None
         (
             "llamacpp = { metrics = true }|health = { restart_after_hours = 9 }",
             "without metrics does not tell when nobody waits; set llamacpp.metrics = true",
+        ),
+        (
+            "llamacpp = { metrics = true }|extra_args = ['--api-key-file', '/k']",
+            "set key_file to the file that --api-key-file names",
         ),
         ("restart_after_requests = 1000|hang_limit = 1", "services.llm.health.hang_limit"),
         ("restart_after_requests = 1000|hang_limits = 100", "services.llm.health"),

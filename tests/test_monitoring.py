@@ -77,8 +77,8 @@ def test_without_the_table_nothing_is_watched(spec_file: Callable[[str], Path]) 
             'monitoring.machines[0]: there is no machine "aspen3"; did you mean "aspen2"?',
         ),
         (
-            'expose = ["tailscale0"]\n',
-            "",
+            'expose = ["tailscale0"]\nsmu_exporter',
+            "smu_exporter",
             (
                 "monitoring.machines: no machine that scrapes reaches the node_exporter of aspen2; "
                 'add "aspen2", or name an interface: expose = ["tailscale0"]'
@@ -265,7 +265,7 @@ def test_every_recording_rule_has_a_unit_test(rules: list[dict[str, Any]]) -> No
 
 def test_promtool_accepts_the_configuration(nix: Nix, tmp_path: Path) -> None:
     configs = evaluate(nix, deployment(), 'lib.scrape.configs d "aspen1"')
-    assert [config["job_name"] for config in configs] == ["vllm", "llamacpp", "llm-node"]
+    assert [config["job_name"] for config in configs] == [*("vllm", "llamacpp", "llamacpp-chat-aspen2", "llm-node")]
     assert configs[0]["static_configs"][0]["targets"] == ["127.0.0.1:8000"]
     check_config({"scrape_configs": configs}, tmp_path)
 
@@ -282,10 +282,11 @@ def test_a_key_for_metrics_is_a_credential_and_its_job_still_bears_the_engines_n
     data = deployment()
     data["services"]["spare"]["settings"]["apiKey"] = True
     configs = evaluate(nix, data, 'lib.scrape.configs d "aspen1"')
-    (locked,) = [config for config in configs if "authorization" in config]
+    of_another_machine, locked = (config for config in configs if "authorization" in config)
+    assert of_another_machine["authorization"]["credentials_file"].endswith("/llm-key-chat")
     assert locked["authorization"]["credentials_file"] == "/run/credentials/prometheus.service/llm-key-spare"
     assert locked["relabel_configs"] == [{"target_label": "job", "replacement": "llamacpp"}]
-    assert evaluate(nix, data, 'lib.scrape.keys d "aspen1"') == ["spare"]
+    assert evaluate(nix, data, 'lib.scrape.keys d "aspen1"') == ["chat", "spare"]
     check_config({"scrape_configs": configs}, tmp_path)
 
 

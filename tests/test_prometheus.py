@@ -76,6 +76,10 @@ def certificate(path: Path, days: int) -> Path:
     return path
 
 
+KEY = "not-a-real-key"
+SENT = {"Authorization": f"Bearer {KEY}"}
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """What runs: Prometheus, and what it scrapes."""
@@ -100,7 +104,7 @@ class Watched:
 def ask(url: str, prompt: str) -> None:
     """Let a real llama-server generate."""
     body = json.dumps({"prompt": prompt, "n_predict": 24, "cache_prompt": True}).encode()
-    request = urllib.request.Request(f"{url}/completion", body, {"Content-Type": "application/json"})  # noqa: S310
+    request = urllib.request.Request(f"{url}/completion", body, {"Content-Type": "application/json", **SENT})  # noqa: S310
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - loopback
         assert json.loads(answer.read())["tokens_predicted"] > 0
 
@@ -114,7 +118,7 @@ def watched(nix: Nix, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watc
     metrics = folder / "textfile"
     metrics.mkdir()
     key = folder / "key"
-    key.write_text("not a real key\n", encoding="utf-8")
+    key.write_text(f"{KEY}\n", encoding="utf-8")
     text = ages(
         nix, folder, "key", "chat", "certificate", "gateway",
         key_chat=key, certificate_gateway=certificate(folder / "gateway.pem", 90),
@@ -129,7 +133,7 @@ def watched(nix: Nix, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watc
     with ExitStack() as stack:
         vllm = stack.enter_context(RecordedVllm(FRESH))
         serve = [server, "--model", str(model), "--host", "127.0.0.1", "--port", str(ports["llama"]), "--metrics"]
-        serve += ["--ctx-size", "1024", "--parallel", "2", "--threads", "1"]
+        serve += ["--ctx-size", "1024", "--parallel", "2", "--threads", "1", "--api-key-file", str(key)]
         stack.enter_context(running(serve, f"{urls['llama']}/health", folder / "llama.log"))
         export = [program("prometheus-node-exporter"), f"--path.sysfs={sysfs(folder / 'sys')}"]
         # There may be no systemd where tests run; its flags are read all the same.
@@ -138,10 +142,12 @@ def watched(nix: Nix, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watc
         export += [f"--web.listen-address=127.0.0.1:{ports['node']}"]
         stack.enter_context(running(export, f"{urls['node']}/metrics", folder / "node.log"))
 
-        # What the configuration names, at the ports that are free here; nothing else in it is changed.
+        # What the configuration names, at the ports that are free here and with the key that is here; nothing else in it is changed.
         here = {"127.0.0.1:8000": vllm.port, "aspen2.lan:8080": ports["llama"], "127.0.0.1:8081": free_port()}
         here |= {"127.0.0.1:9100": ports["node"], "aspen2.lan:9100": ports["node"]}
         for config in configs:
+            if "authorization" in config:
+                config["authorization"]["credentials_file"] = str(key)
             for group in config["static_configs"]:
                 group["targets"] = [f"127.0.0.1:{here[target]}" for target in group["targets"]]
         settings = {"global": {"evaluation_interval": "1s"}, "rule_files": [str(rules)], "scrape_configs": configs}
@@ -224,7 +230,7 @@ def test_the_plans_names_have_data(watched: Watched) -> None:
 
 
 def test_a_real_llama_server_has_the_metrics_of_the_catalogue(watched: Watched) -> None:
-    exported = dict(re.findall(r"^# TYPE (\S+) (\S+)$", get(f"{watched.llama}/metrics"), re.MULTILINE))
+    exported = dict(re.findall(r"^# TYPE (\S+) (\S+)$", get(f"{watched.llama}/metrics", SENT), re.MULTILINE))
     for metric in METRICS["llamacpp"]["metrics"]:
         assert exported[metric["name"]] == metric["kind"]
 

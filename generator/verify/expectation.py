@@ -67,7 +67,8 @@ def _service(spec: Spec, service: Service, accepted_by: Floors) -> ServiceExpect
         host=_ANYWHERE.get(service.host, service.host),
         context=context,
         concurrency=max(1, min(slots, _MOST_AT_ONCE)),
-        known=Known(health.question, health.answer, health.max_tokens),
+        # A budget that does not fit beside its question would be refused.
+        known=Known(health.question, health.answer, min(health.max_tokens, (context or 2**20) // 2)),
         floors=accepted_by,
     )
 

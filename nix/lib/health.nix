@@ -78,6 +78,7 @@ in
     let
       inherit (settings) health;
       host = lib.health.addressOf server.host;
+      context = if settings.serviceType == "vllm" then settings.vllm.maxModelLen or null else null;
       bracketed = if match ".*:.*" host == null then host else "[${host}]";
     in
     {
@@ -95,7 +96,9 @@ in
           null;
       counters = lib.health.counters settings;
       inherit (health) question answer restarts reboot;
-      max_tokens = health.maxTokens;
+      # vLLM refuses a request whose budget does not fit beside its question.
+      max_tokens =
+        if context == null || health.maxTokens * 2 <= context then health.maxTokens else context / 2;
       minimum_rate = health.minimumRate;
       start_limit = health.startLimit;
       probe_interval = health.probeInterval;

@@ -7,11 +7,14 @@
 {
   config,
   lib,
+  options,
   pkgs,
   ...
 }:
 let
   inherit (lib)
+    genAttrs
+    mapAttrs
     mkBefore
     mkDefault
     mkEnableOption
@@ -80,6 +83,15 @@ in
   };
 
   config = mkMerge [
+    {
+      # What a clan makes once it makes for every machine that needs it: a scraper of another machine's server has its key too.
+      llmflake.keys = mkIf (options ? clan) (
+        genAttrs cfg.scrapeKeys (_: {
+          restartUnits = [ "prometheus.service" ];
+        })
+      );
+      llmflake.monitoring.keyFiles = mkIf cfg.exporter.configure (mapAttrs (_: mkDefault) config.llmflake.keyFiles);
+    }
     (mkIf cfg.exporter.configure {
       services.prometheus.exporters.node = {
         enable = mkIf cfg.exporter.enable true;

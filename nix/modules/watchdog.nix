@@ -94,6 +94,8 @@ let
 in
 {
   config = mkIf (servers != { }) {
+    llmflake.monitoring.textfileDirectories = mkIf (watched != [ ]) [ "/var/lib/llm-watchdog" ];
+
     systemd.services = mkMerge (mapAttrsToList readiness servers ++ map watchdog watched);
 
     users = mkIf (watched != [ ]) {

@@ -150,6 +150,26 @@ in
         window = 22500;
       };
     };
+    test_a_budget_fits_beside_its_question = {
+      expr =
+        map
+          (
+            maxModelLen:
+            (program {
+              vllm = { inherit maxModelLen; };
+            } { }).max_tokens
+          )
+          [
+            600
+            1024
+            null
+          ];
+      expected = [
+        300
+        512
+        512
+      ];
+    };
     test_a_server_that_listens_everywhere_is_asked_on_loopback = {
       expr = [
         (program { } { host = "0.0.0.0"; }).url

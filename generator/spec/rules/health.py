@@ -20,6 +20,7 @@ def check(context: Context) -> Iterator[Finding]:
     for service in context.deployment.services.values():
         yield from _fallback(context, service)
         yield from _planned(service)
+        yield from _key(service)
         if service.engine == "ollama" and service.health.readiness:
             yield Finding(
                 ("services", service.name, "health", "readiness"),
@@ -46,6 +47,17 @@ def _fallback(context: Context, service: Service) -> Iterator[Finding]:
             yield Finding(here, what, "add the machine to it, or name a service of the same machine")
         if not service.health.watchdog:
             yield Finding(here, "nothing watches this service, so nothing would fall back", "set watchdog = true")
+
+
+def _key(service: Service) -> Iterator[Finding]:
+    asks = service.health.readiness or service.health.watchdog
+    guarded = any(argument.split("=")[0] == "--api-key-file" for argument in service.extra_args)
+    if guarded and asks and service.health.key_file is None:
+        yield Finding(
+            ("services", service.name, "health"),
+            "the server asks for a key, and its questions would have none: it would never count as started",
+            "set key_file to the file that --api-key-file names",
+        )
 
 
 def _planned(service: Service) -> Iterator[Finding]:
