@@ -282,7 +282,7 @@ def test_a_key_for_metrics_is_a_credential_and_its_job_still_bears_the_engines_n
     data = deployment()
     data["services"]["spare"]["settings"]["apiKey"] = True
     configs = evaluate(nix, data, 'lib.scrape.configs d "aspen1"')
-    of_another_machine, locked = (config for config in configs if "authorization" in config)
+    locked, of_another_machine = (config for config in configs if "authorization" in config)
     assert of_another_machine["authorization"]["credentials_file"].endswith("/llm-key-chat")
     assert locked["authorization"]["credentials_file"] == "/run/credentials/prometheus.service/llm-key-spare"
     assert locked["relabel_configs"] == [{"target_label": "job", "replacement": "llamacpp"}]

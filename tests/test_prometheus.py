@@ -142,7 +142,7 @@ def watched(nix: Nix, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watc
         export += [f"--web.listen-address=127.0.0.1:{ports['node']}"]
         stack.enter_context(running(export, f"{urls['node']}/metrics", folder / "node.log"))
 
-        # What the configuration names, at the ports that are free here and with the key that is here; nothing else in it is changed.
+        # What the configuration names, at the ports and with the key that are here; nothing else in it is changed.
         here = {"127.0.0.1:8000": vllm.port, "aspen2.lan:8080": ports["llama"], "127.0.0.1:8081": free_port()}
         here |= {"127.0.0.1:9100": ports["node"], "aspen2.lan:9100": ports["node"]}
         for config in configs:
