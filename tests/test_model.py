@@ -10,7 +10,8 @@ import pytest
 
 from generator import resources
 from generator.catalog.load import hardware
-from generator.spec.model import PORTS, RUNTIMES, Container, Deployment, Disk, Kernel, Machine, build, place
+from generator.spec.model import Deployment, Disk, Kernel, Machine, build, place
+from generator.spec.service import PORTS, RUNTIMES, Container
 
 MODEL = {"repository": "a/b", "revision": "0" * 40, "format": "gguf"}
 

@@ -14,7 +14,8 @@ from generator.spec.rules.engines import image_of, release_of
 
 if TYPE_CHECKING:
     from generator.spec.load import Spec
-    from generator.spec.model import Machine, Model, Service, Source
+    from generator.spec.model import Machine, Model, Source
+    from generator.spec.service import Service
 
 _MARKER = "Managed by llmflake: generated; change the spec and generate again."
 SCHEMA_VERSION = 1

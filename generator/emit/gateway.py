@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from generator.spec.model import GATEWAY
+from generator.spec.service import GATEWAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from generator.spec.gateway import Cloud, Gateway
     from generator.spec.load import Spec
-    from generator.spec.model import Machine, Service
+    from generator.spec.model import Machine
+    from generator.spec.service import Service
 
 _ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - where to ask, not where to listen
 

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from generator.spec.gateway import Gateway
-    from generator.spec.model import Machine, Service
+    from generator.spec.model import Machine
+    from generator.spec.service import Service
 
 
 def block(*commands: str) -> list[str]:

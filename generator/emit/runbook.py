@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from generator.emit.alarms import alarms
 from generator.emit.operate import gateway, key_header, keys, rollback
-from generator.spec.model import GATEWAY
+from generator.spec.service import GATEWAY
 from generator.spec.ssh import ssh_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from generator.spec.load import Spec
-    from generator.spec.model import Machine, Service
+    from generator.spec.model import Machine
+    from generator.spec.service import Service
 
 _MARKER = "<!-- Managed by llmflake: generated; change the spec and generate again. -->"
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - where to ask, not where to listen

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from generator.lock.images import Users
     from generator.lock.resolve import Options
     from generator.spec.load import Spec
-    from generator.spec.model import Service
     from generator.spec.pins import Pins
+    from generator.spec.service import Service
 
 _RELEASE = re.compile(r"vllm[_-]?v?(\d+\.\d+(?:\.\d+)*)", re.IGNORECASE)
 _SHOWN = 8

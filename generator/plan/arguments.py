@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from generator.spec.rules.flags import flag_of_argument
 
 if TYPE_CHECKING:
-    from generator.spec.model import Service
+    from generator.spec.service import Service
 
 # vLLM reads 32k as 32,000 and 32K as 32,768 (FlexibleArgumentParser and human_readable_int, 2026-09).
 _DECIMAL = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}

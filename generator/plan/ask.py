@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from generator.catalog.models import Format
     from generator.shapes.shape import Shape
-    from generator.spec.model import Machine, Model, Service
+    from generator.spec.model import Machine, Model
+    from generator.spec.service import Service
 
 _MIB = 1024**2
 _GIB = 1024**3

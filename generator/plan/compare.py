@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from generator.plan.result import ServicePlan
-    from generator.spec.model import Machine, Model, Service
+    from generator.spec.model import Machine, Model
+    from generator.spec.service import Service
 
 _CONTEXTS = (8192, 32768, 131072)
 _GGUF = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m")

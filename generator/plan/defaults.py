@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from generator.plan.ask import Known
-    from generator.spec.model import Machine, Service
+    from generator.spec.model import Machine
+    from generator.spec.service import Service
 
 # vLLM's own share of the GPU: since 0.20, and before.
 _UTILISATION, _OLD_UTILISATION, _CHANGED = 0.92, 0.9, "0.20.0"

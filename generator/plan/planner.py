@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from generator.plan.ask import Ask, Known
     from generator.plan.result import ServicePlan
-    from generator.spec.model import Deployment, Machine, Placement, Service
+    from generator.spec.model import Deployment, Machine, Placement
+    from generator.spec.service import Service
 
 _MIB = 1024**2
 # Sets of services that take turns are searched exactly up to so many services a machine; above, all are added up.

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from generator.catalog.load import HardwareRecord, hardware
-from generator.spec import health, monitoring
+from generator.spec import monitoring
 from generator.spec.gateway import Gateway, build_gateway
+from generator.spec.service import Service, build_service
 
 if TYPE_CHECKING:
     from generator.spec.pins import FilePin
@@ -107,66 +108,6 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
-    """How a service's container is run; None where the engine's own holds."""
-
-    runtime: str
-    image: str | None
-    command: tuple[str, ...] | None
-    port: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Expect:
-    """What a service must do at least: tokens a second for one user, seconds to the first token of so long a prompt."""
-
-    decode_tokens_s: float
-    first_token_s: float
-    prompt_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """An inference server; ``flags`` are the fields of its engine's table, by their names in the spec."""
-
-    name: str
-    engine: str
-    runtime: str
-    machines: tuple[str, ...]
-    tags: tuple[str, ...]
-    model: str | None
-    models: tuple[str, ...]
-    host: str
-    port: int
-    expose: tuple[str, ...]
-    api_key: bool
-    fallback: tuple[str, ...]
-    open_paths: tuple[str, ...]
-    start_on_boot: bool
-    gpu: bool
-    container: Container
-    version: str | None
-    package: str
-    source: str | None
-    unit: str
-    conflicts: tuple[str, ...]
-    rollback_ollama: tuple[str, ...]
-    expect: Expect
-    accept: tuple[str, ...]
-    extra_args: tuple[str, ...]
-    allow_unknown_flags: bool
-    extra_env: dict[str, str]
-    flags: dict[str, Any]
-    health: health.Health
-    other_tables: tuple[str, ...]  # tables of engines that this service does not have
-
-    @property
-    def interfaces(self) -> tuple[str, ...]:
-        """Return the network interfaces on which the service itself is reached."""
-        return tuple(name for name in self.expose if name != GATEWAY)
-
-
-@dataclass(frozen=True, slots=True)
 class Deployment:
     """Everything that one spec file says."""
 
@@ -207,14 +148,8 @@ def place(deployment: Deployment) -> Placement:
     return Placement(machines_of, {name: tuple(services) for name, services in services_on.items()})
 
 
-LOOPBACK = "127.0.0.1"
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - behind a firewall that opens by interface
-GATEWAY = "gateway"
-PORTS = {"vllm": 8000, "llamacpp": 8080, "ollama": 11434, "openai-compatible": 8000}
-RUNTIMES = {"vllm": "container", "llamacpp": "native", "ollama": "native", "openai-compatible": "container"}
 COPIES = ("original/*", "metal/*")
 """Folders in which some repositories hold the same weights again, in formats that no engine here loads."""
-_UNITS = {"vllm": "vllm", "llamacpp": "llama-cpp", "ollama": "ollama"}
 
 
 def _machine(name: str, data: dict[str, Any]) -> Machine:
@@ -275,70 +210,6 @@ def _source(name: str, data: dict[str, Any]) -> Source:
     return Source(name, "git", data["git"], data.get("revision", "HEAD"))
 
 
-def _rolled_back(data: dict[str, Any]) -> dict[str, Any]:
-    """Return a service as Ollama serves it for good: one line of the spec changed, and the rest waits for its engine.
-
-    Like the specialisation (nix/lib/rollback.nix), it is reached on loopback and through the gateway alone.
-    """
-    models = [*data.get("models", ()), *data["rollback"]["ollama"]]
-    expose = [name for name in data.get("expose", ()) if name == GATEWAY]
-    return {**{key: data[key] for key in _OLLAMA_KEEPS if key in data}, "models": models, "expose": expose}
-
-
-_OLLAMA_KEEPS = (
-    *("engine", "machines", "tags", "port", "start_on_boot", "gpu", "conflicts", "expect", "accept", "fallback"),
-)
-
-
-def _service(name: str, data: dict[str, Any]) -> Service:
-    if data["engine"] == "ollama" and "rollback" in data:
-        data = _rolled_back(data)
-    engine = data["engine"]
-    container = data.get("container", {})
-    command = container.get("command")
-    expect = data.get("expect", {})
-    expose = tuple(data.get("expose", ()))
-    return Service(
-        name=name,
-        engine=engine,
-        runtime=data.get("runtime", RUNTIMES[engine]),
-        machines=tuple(data.get("machines", ())),
-        tags=tuple(data.get("tags", ())),
-        model=data.get("model"),
-        models=tuple(data.get("models", ())),
-        host=data.get("host", EVERYWHERE if set(expose) - {GATEWAY} else LOOPBACK),
-        port=data.get("port", PORTS[engine]),
-        expose=expose,
-        api_key=data.get("api_key", False),
-        fallback=tuple(data.get("fallback", ())),
-        open_paths=tuple(data.get("open_paths", ())),
-        start_on_boot=data.get("start_on_boot", True),
-        gpu=data.get("gpu", True),
-        container=Container(
-            container.get("runtime", "podman"),
-            container.get("image"),
-            None if command is None else tuple(command),
-            container.get("port"),
-        ),
-        version=data.get("version"),
-        package=data.get("package", "nixpkgs"),
-        source=data.get("source"),
-        unit=data.get("unit", _UNITS.get(engine, name)),
-        conflicts=tuple(data.get("conflicts", ())),
-        rollback_ollama=tuple(data.get("rollback", {}).get("ollama", ())),
-        expect=Expect(
-            expect.get("decode_tokens_s", 10.0), expect.get("first_token_s", 5.0), expect.get("prompt_tokens", 512)
-        ),
-        accept=tuple(data.get("accept", ())),
-        extra_args=tuple(data.get("extra_args", ())),
-        allow_unknown_flags=data.get("allow_unknown_flags", False),
-        extra_env=dict(sorted(data.get("extra_env", {}).items())),
-        flags=dict(sorted(data.get(engine, {}).items())),
-        health=health.build(data.get("health", {}), engine),
-        other_tables=tuple(table for table in ("vllm", "llamacpp") if table in data and table != engine),
-    )
-
-
 def build(data: dict[str, Any]) -> Deployment:
     """Build the deployment from data that satisfies the schema."""
     clan = data["clan"]
@@ -347,7 +218,7 @@ def build(data: dict[str, Any]) -> Deployment:
         machines={name: _machine(name, entry) for name, entry in sorted(data["machines"].items())},
         models={name: _model(name, entry) for name, entry in sorted(data.get("models", {}).items())},
         sources={name: _source(name, entry) for name, entry in sorted(data.get("sources", {}).items())},
-        services={name: _service(name, entry) for name, entry in sorted(data["services"].items())},
+        services={name: build_service(name, entry) for name, entry in sorted(data["services"].items())},
         monitoring=monitoring.build(data["monitoring"]) if "monitoring" in data else None,
         gateways={name: build_gateway(name, entry) for name, entry in sorted(data.get("gateways", {}).items())},
     )

@@ -11,7 +11,8 @@ from generator.verify.floors import floors
 
 if TYPE_CHECKING:
     from generator.spec.load import Spec
-    from generator.spec.model import Machine, Model, Service
+    from generator.spec.model import Machine, Model
+    from generator.spec.service import Service
     from generator.verify.floors import Floors
 
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask, not where to listen

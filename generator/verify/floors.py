@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from generator.plan.result import MachinePlan, Plan, ServicePlan
-    from generator.spec.model import Service
+    from generator.spec.service import Service
 
 _MIB = 1024**2
 

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from generator.catalog.load import ImageRecord, ReleaseRange
-    from generator.spec.model import Machine, Model, Service
+    from generator.spec.model import Machine, Model
     from generator.spec.rules.finding import Context
+    from generator.spec.service import Service
 
 _WILDCARDS = frozenset({"0.0.0.0", "::", "*"})  # noqa: S104 - they are refused, not bound
 

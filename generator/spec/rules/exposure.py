@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from generator.catalog.interfaces import reach
 from generator.catalog.models import derestricted
-from generator.spec.model import GATEWAY
 from generator.spec.rules.finding import Finding, suggestion
+from generator.spec.service import GATEWAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from generator.spec.model import Machine, Service
+    from generator.spec.model import Machine
     from generator.spec.rules.finding import Context
+    from generator.spec.service import Service
 
 _KEYLESS = {
     "ollama": "Ollama knows no keys",

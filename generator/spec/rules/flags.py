@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from generator.catalog.load import FlagList
-    from generator.spec.model import Service
     from generator.spec.rules.finding import Context
+    from generator.spec.service import Service
 
 _FLAG = re.compile(r"(--?[A-Za-z][^=\s]*)(=.*)?", re.DOTALL)
 # What the service sets by itself, and by which field.

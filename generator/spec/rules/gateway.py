@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.spec.model import GATEWAY
 from generator.spec.rules.exposure import PUBLIC, public_interface, unknown_interfaces, unsafe_model
 from generator.spec.rules.finding import Finding, suggestion
+from generator.spec.service import GATEWAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from generator.spec.gateway import Gateway
-    from generator.spec.model import Service
     from generator.spec.rules.finding import Context
+    from generator.spec.service import Service
 
 _SSH_PORT = 22
 

@@ -9,8 +9,8 @@ from generator.spec.rules.finding import Finding, suggestion
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from generator.spec.model import Service
     from generator.spec.rules.finding import Context
+    from generator.spec.service import Service
 
 _COUNTS_REQUESTS = frozenset({"vllm"})
 

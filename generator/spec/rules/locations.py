@@ -9,8 +9,9 @@ from generator.spec.rules.finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from generator.spec.model import Model, Service
+    from generator.spec.model import Model
     from generator.spec.rules.finding import Context
+    from generator.spec.service import Service
 
 # A model's directory gets an owner of its own, which a system's must not get; and systemd hides homes and /tmp from the
 # unit that downloads.

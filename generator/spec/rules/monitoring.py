@@ -12,9 +12,9 @@ from generator.spec.rules.flags import flag_of_argument
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from generator.spec.model import Service
     from generator.spec.monitoring import Monitoring
     from generator.spec.rules.finding import Context
+    from generator.spec.service import Service
 
 _HUNDRED = 100
 

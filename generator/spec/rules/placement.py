@@ -11,8 +11,9 @@ from generator.spec.rules.finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from generator.spec.model import Deployment, Service
+    from generator.spec.model import Deployment
     from generator.spec.rules.finding import Context
+    from generator.spec.service import Service
 
 _SSH_PORT = 22
 # Units that a machine already has, or that this project makes: a service of the same name would replace them.

@@ -11,8 +11,8 @@ from generator.spec.source import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from generator.spec.model import Service
     from generator.spec.rules.finding import Context
+    from generator.spec.service import Service
 
 # clan itself gives these to every machine of the class.
 _CLAN_TAGS = frozenset({"all", "nixos", "darwin"})
