@@ -61,7 +61,11 @@ def _reports(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> 
     help="Check this phase alone; give it again for more. All of them without it.",
 )
 @click.option(
-    "--soak", callback=_duration, default="0s", help="Load each service for so long at the end: 90s, 10m, 1h."
+    "--soak",
+    callback=_duration,
+    default="0s",
+    metavar="DURATION",
+    help="Load each service for so long at the end: 90s, 10m, 1h.",
 )
 @click.option(
     "--report",
