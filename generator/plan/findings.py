@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from generator.plan import instead
 from generator.plan.ask import available_bytes
 from generator.plan.memory import limits, limits_within, memory, sequence_bytes
 from generator.plan.planner import claimed, most_together, plan_machine
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from generator.plan.ask import Ask, Known
     from generator.plan.planner import Planned
-    from generator.plan.result import Memory, ServicePlan
+    from generator.plan.result import Limits, Memory, ServicePlan
     from generator.spec.model import Model
     from generator.spec.rules.finding import Context
 
@@ -93,7 +92,7 @@ def _alone(asked: Ask, model: Model | None) -> Iterator[Finding]:
     else:
         need = " + ".join(f"{part.name} {part.bytes / _GIB:.1f}" for part in taken.parts)
         bounds = limits(asked, available)
-        hints = [] if bounds is None else list(instead.smaller_sizes(asked, bounds))
+        hints = [] if bounds is None else _smaller_sizes(asked, bounds)
         yield _finding(
             asked,
             "ctx_size",
@@ -102,7 +101,15 @@ def _alone(asked: Ask, model: Model | None) -> Iterator[Finding]:
         )
 
 
+def _smaller_sizes(asked: Ask, bounds: Limits) -> list[str]:
+    from generator.plan import instead  # of which a spec without problems needs nothing
+
+    return list(instead.smaller_sizes(asked, bounds))
+
+
 def _smaller_model(asked: Ask, model: Model, available: float) -> str:
+    from generator.plan import instead
+
     smaller = list(instead.smaller_models(asked, model, available))
     return f"serve {', or '.join(smaller)}" if smaller else "choose a smaller model or a smaller quantisation"
 
@@ -156,7 +163,7 @@ def _share(asked: Ask, taken: Memory, model: Model, available: float) -> Iterato
         )
         return
     left = fixed if fixed is not None else share - weights - rest
-    hints = [*instead.smaller_sizes(asked, limits_within(asked, left)), *larger]
+    hints = [*_smaller_sizes(asked, limits_within(asked, left)), *larger]
     yield _finding(
         asked,
         "max_model_len",
