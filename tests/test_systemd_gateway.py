@@ -65,7 +65,7 @@ def run_here(name: str, text: str) -> str:
     for pattern, replacement in PROGRAMS.items():
         text = re.sub(pattern, replacement, text)
     text = re.sub(r'(?m)^Environment="(PATH|LOCALE_ARCHIVE|TZDIR|CUSTOM_TIKTOKEN_CACHE_DIR)=.*\n', "", text)
-    keys = {"backend-chat": "api-key"}
+    keys = {"backend-chat": "api-key", "llm-key": "api-key"}
     text = re.sub(
         r"(?m)^LoadCredential=([^:]+):.*$",
         lambda found: f"LoadCredential={found[1]}:/llmflake/keys/{keys.get(found[1], found[1])}",
