@@ -78,7 +78,8 @@ class Gateway:
             (credentials / name).write_text(key + "\n")
         # Where nixpkgs puts the configuration, the module lies beside it in the store.
         module = self.facts["litellm"]["general_settings"]["custom_auth"].split(".")[0]
-        (self.folder / module).symlink_to(ROOT / "nix" / "programs" / "gateway")
+        # A copy: Python writes its bytecode beside what it runs.
+        shutil.copytree(ROOT / "nix" / "programs" / "gateway", self.folder / module)
         config = self.folder / "config.yaml"
         config.write_text(json.dumps(self.facts["litellm"]))  # JSON is YAML
         unit = self.facts["unit"]

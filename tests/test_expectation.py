@@ -48,7 +48,7 @@ def test_every_fact_has_its_source() -> None:
 
 
 def test_the_metrics_of_vllm_are_among_the_recorded_ones() -> None:
-    recorded = (ROOT / "tests" / "data" / "vllm-0.32-metrics.txt").read_text(encoding="utf-8")
+    recorded = (ROOT / "tests" / "data" / "vllm-0.32.0-metrics.txt").read_text(encoding="utf-8")
     record = engine_metrics()["vllm"]
     for name in (*record["required"], *record["progress"], record["running"], record["waiting"], record["finished"]):
         assert f"\n{name}{{" in recorded, name

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from generator.verify.verdict import Verdict
     from tests.llama import LlamaServer
 
-RECORDED = (ROOT / "tests" / "data" / "vllm-0.32-metrics.txt").read_text(encoding="utf-8")
+RECORDED = (ROOT / "tests" / "data" / "vllm-0.32.0-metrics.txt").read_text(encoding="utf-8")
 VLLM = {
     "engine": "vllm",
     "name": "tiny",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.llama import LlamaServer
 
 NAME = "ArliAI/gpt-oss-120b-Derestricted"
-RECORDED = (ROOT / "tests" / "data" / "vllm-0.32-metrics.txt").read_text(encoding="utf-8")
+RECORDED = (ROOT / "tests" / "data" / "vllm-0.32.0-metrics.txt").read_text(encoding="utf-8")
 NEED_SSHD = "no sshd, ssh or unshare for root; run as root and install openssh-server, openssh-client and util-linux"
 
 

@@ -54,11 +54,15 @@ def test_a_service_that_is_accepted_as_slow_is_held_to_the_plans_worst_case() ->
     assert service.speed is not None
     assert service.speed.decode is not None
     asked = spec.deployment.services[service.service]
-    eager = replace(asked, expect=replace(asked.expect, decode_tokens_s=service.speed.decode.high * 2))
+    eager = replace(
+        asked, accept=("slow",), expect=replace(asked.expect, decode_tokens_s=service.speed.decode.high * 2)
+    )
     slow = replace(service, needs=("slow",))
     found = floors(eager, Plan((replace(machine, services=(slow,)),)), "aspen1")
     assert found.decode.value == service.speed.decode.low
     assert found.decode.rule.startswith("plan: ")
+    impatient = floors(replace(eager, accept=()), Plan((replace(machine, services=(slow,)),)), "aspen1")
+    assert impatient.decode.value == service.speed.decode.high * 2
 
 
 def test_a_service_whose_plan_knows_nothing_has_its_specs_floors_alone() -> None:

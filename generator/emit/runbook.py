@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from generator.emit.alarms import alarms
-from generator.emit.operate import gateway, key_header, keys, rollback
+from generator.emit.operate import block, gateway, key_header, keys, rollback
 from generator.spec.service import GATEWAY
 from generator.spec.ssh import ssh_target
 
@@ -31,10 +31,6 @@ def runbook(spec: Spec) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _block(*commands: str) -> list[str]:
-    return ["```console", *(f"$ {command}" for command in commands), "```", ""]
-
-
 def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Iterator[str]:
     login = _login(machine)
     yield from (f"## {machine.name}", "", "### 1. Prepare", "")
@@ -44,7 +40,7 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
         "Flakes see only what git knows, so this directory is a repository of its own.",
         "",
     )
-    yield from _block(
+    yield from block(
         "git init",
         "git add .",
         shlex.join(["clan", "machines", "update-hardware-config", machine.name]),
@@ -52,20 +48,20 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
         "nix flake check",
     )
     yield from ("### 2. Deploy", "")
-    yield from _block(
+    yield from block(
         shlex.join(["git", "commit", "--all", "--message", f"Deploy {machine.name}"]),
         shlex.join(["clan", "machines", "update", machine.name]),
     )
     if machine.gtt_mib is not None or machine.kernel.package is not None:
         yield from ("The kernel and its parameters take effect after a reboot.", "")
-        yield from _block(f"{login} reboot")
+        yield from block(f"{login} reboot")
     yield from (
         "### 3. Verify",
         "",
         "All of it at once, where SPEC is the file that this was generated from; below are the steps by hand:",
         "",
     )
-    yield from _block(shlex.join(["llmflake", "verify", "SPEC", machine.name, "--soak", "1h"]))
+    yield from block(shlex.join(["llmflake", "verify", "SPEC", machine.name, "--soak", "1h"]))
     yield from _system(machine, login)
     for service in services:
         yield from _service(service, login, spec)
@@ -84,16 +80,16 @@ def _login(machine: Machine) -> str:
 def _system(machine: Machine, login: str) -> Iterator[str]:
     if machine.kernel.minimum is not None:
         yield from (f"The kernel is {machine.kernel.minimum} or newer:", "")
-        yield from _block(f"{login} uname -r")
+        yield from block(f"{login} uname -r")
     if machine.gtt_mib is not None:
         yield from (f"The GPU may take {machine.gtt_mib * 1024 * 1024} bytes ({machine.gtt_mib} MiB):", "")
-        yield from _block(f"{login} 'cat /sys/class/drm/card*/device/mem_info_gtt_total'")
+        yield from block(f"{login} 'cat /sys/class/drm/card*/device/mem_info_gtt_total'")
     if machine.hardware is not None and machine.hardware.accelerator == "rocm":
         yield from (f"ROCm sees {machine.hardware.target}:", "")
-        yield from _block(f"{login} rocminfo", f"{login} rocm-smi")
+        yield from block(f"{login} rocminfo", f"{login} rocm-smi")
     if machine.hardware is not None and machine.hardware.accelerator == "cuda":
         yield from ("The driver sees the GPU:", "")
-        yield from _block(f"{login} nvidia-smi")
+        yield from block(f"{login} nvidia-smi")
 
 
 def _service(service: Service, login: str, spec: Spec) -> Iterator[str]:
@@ -106,7 +102,7 @@ def _service(service: Service, login: str, spec: Spec) -> Iterator[str]:
         commands.insert(0, f"{login} journalctl -u llm-model-{model.name} -f")
     if not service.start_on_boot:
         commands.insert(0, f"{login} systemctl start {service.unit}")
-    yield from _block(*commands)
+    yield from block(*commands)
     name = (model.served_name or model.repository) if model is not None else next(iter(service.models), None)
     if name is None:
         return
@@ -119,4 +115,4 @@ def _service(service: Service, login: str, spec: Spec) -> Iterator[str]:
     ]
     key = key_header(service) if service.api_key else ""
     yield from ("It answers, and the answer holds 4. Loading is not health: only an answer is.", "")
-    yield from _block(f"{login} {shlex.quote(key + shlex.join(ask))}")
+    yield from block(f"{login} {shlex.quote(key + shlex.join(ask))}")

@@ -47,7 +47,7 @@ def floors(service: Service, plan: Plan, machine: str) -> Floors:
         return Floors(first, decode)
     speed = planned.speed
     band = None if speed is None or speed.decode is None else (speed.decode.low, speed.decode.high)
-    if "slow" in planned.needs and speed is not None:
+    if "slow" in planned.needs and "slow" in service.accept and speed is not None:
         if band is not None and band[0] < decode.value:
             decode = Bound(band[0], "plan: decode at least; the spec accepts that it is slow")
         if speed.first_token is not None and speed.first_token.high > first.value:

@@ -56,7 +56,7 @@ def to_json(report: Report) -> str:
             for verdict in report.verdicts
         ],
     }
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(data, indent=2) + "\n"
 
 
 def summary(verdicts: Iterable[Verdict]) -> str:

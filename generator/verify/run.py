@@ -53,7 +53,8 @@ def verify(
                 yield from _MACHINE[phase](expected, seen)
     for one in expected.services:
         try:
-            server = Server(transport.url(one.host, one.service.port), one.name, plan.key)
+            keyed = one.service.api_key or one.service.health.key_file is not None
+            server = Server(transport.url(one.host, one.service.port), one.name, plan.key if keyed else None)
         except TransportError as error:
             yield from (unreachable(expected, phase, error) for phase in plan.phases if phase in _SERVER)
             continue
