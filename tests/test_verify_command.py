@@ -58,6 +58,19 @@ def test_a_broken_server_is_not_accepted(tmp_path: Path) -> None:
     assert "failed      api.llm.answer: the character '/' repeated 64 times" in done.output
 
 
+@pytest.mark.parametrize(("asked", "judged"), [("api_key = true", True), ("", False)])
+def test_a_key_is_for_the_services_that_ask_for_one(asked: str, judged: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    (tmp_path / "key").write_text("not-a-real-key\n")
+    server = FaultyServer(rate=200, model="smollm2", key="not-a-real-key" if asked else None)
+    with serving(server) as url:
+        spec = spec_of(tmp_path, int(url.rpartition(":")[2]), runtime=asked)
+        arguments = ["verify", str(spec), "here", "--local", "--phase", "api", "--key-file", str(tmp_path / "key")]
+        done = CliRunner().invoke(main, arguments)
+    assert ("passed      api.llm.key: " in done.output) is judged, done.output
+    assert ("api.llm.key" in done.output) is judged
+    assert "passed      api.llm.answer: " in done.output
+
+
 def test_ctrl_c_ends_a_load_with_a_report_of_what_was_seen(tmp_path: Path) -> None:
     with serving(FaultyServer(rate=50, model="smollm2")) as url:
         spec = spec_of(tmp_path, int(url.rpartition(":")[2]))
