@@ -84,7 +84,7 @@ def _carry_out(changes: Changes, root: Path, base: Path) -> None:
             moves = [_Move(base / inner.parts[0], new / inner.parts[0], None)]
         else:
             moves = [
-                *(_Move(root / path, new / path, None) for path in changes.created),
+                *(_Move(root / path, new / path, None) for path in _outermost(root, changes.created)),
                 *(_Move(root / path, new / path, old / path) for path in changes.updated),
                 *(_Move(root / path, None, old / path) for path in changes.deleted),
             ]
@@ -100,14 +100,27 @@ def _carry_out(changes: Changes, root: Path, base: Path) -> None:
     _remove(staging)
 
 
+def _outermost(root: Path, paths: Iterable[str]) -> dict[str, None]:
+    """Return what is new below root, of each path the outermost part: a whole folder is one move."""
+    there: dict[str, bool] = {}
+    found: dict[str, None] = {}
+    for path in paths:
+        for part in (*(path[:at] for at, char in enumerate(path) if char == "/"), path):
+            if part not in there:
+                there[part] = os.path.lexists(root / part)
+            if not there[part]:
+                found[part] = None
+                break
+    return found
+
+
 def _write(files: Mapping[Path, str]) -> None:
+    """Write new files; not synced, for after a crash of the machine the spec gives them again."""
+    for folder in {path.parent: None for path in files}:
+        folder.mkdir(parents=True, exist_ok=True)
     for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:  # noqa: PTH123 - no Path
             file.write(text.encode())
-    for path in files:  # after all are written, this is one wait for the disk and not one for each
-        with path.open("rb") as file:
-            os.fsync(file.fileno())  # some file systems tell only now that they are full
 
 
 class _NotPutBackError(Exception):
@@ -115,14 +128,12 @@ class _NotPutBackError(Exception):
 
 
 def _commit(moves: list[_Move]) -> None:
-    made: list[Path] = []
     try:
         for move in moves:
             if move.old is not None:
                 move.old.parent.mkdir(parents=True, exist_ok=True)
                 _set_aside(move.target, move.old, stays=move.new is not None)
             if move.new is not None:
-                _make_folders(move.target.parent, made)
                 move.new.replace(move.target)
     except BaseException as error:
         try:
@@ -130,7 +141,6 @@ def _commit(moves: list[_Move]) -> None:
                 _undo(move)
         except OSError as second:
             raise _NotPutBackError(f"writing failed, and so did undoing it: {reason(second)}") from error
-        _remove_folders(made)
         raise
 
 
@@ -152,23 +162,10 @@ def _undo(move: _Move) -> None:
         move.old.replace(move.target)
 
 
-def _make_folders(path: Path, made: list[Path]) -> None:
-    """Create a directory with its parents; those that were not there are added to ``made``, outermost first."""
-    for folder in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
-        made.append(folder)
-        folder.mkdir()
-
-
-def _remove_folders(made: list[Path]) -> None:
-    for folder in reversed(made):
-        with suppress(OSError):  # it was not made after all, or somebody else put something in
-            folder.rmdir()
-
-
 def _clear(leftover: Path, root: Path) -> None:
-    """Remove what a killed run left: directories that it had just made or emptied, and its staging directory."""
-    for part in (leftover / "new", leftover / "old"):
-        _remove_empty(root, [path.relative_to(part).as_posix() for path in part.rglob("*")])
+    """Remove what a killed run left: directories that it had just emptied, and its staging directory."""
+    old = leftover / "old"
+    _remove_empty(root, [path.relative_to(old).as_posix() for path in old.rglob("*")])
     shutil.rmtree(leftover, ignore_errors=True)
 
 
