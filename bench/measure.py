@@ -47,8 +47,8 @@ def peak_mib(command: Sequence[str]) -> float:
 def generate_anew(spec: str, folder: str) -> list[str]:
     """Return the command that generates a spec's flake into a new directory in a folder, every time that it is run."""
     program = (
-        "import sys, tempfile; from generator.cli import main;"
-        "sys.argv = ['llmflake', 'generate', sys.argv[1], '-o', tempfile.mkdtemp(dir=sys.argv[2])]; main()"
+        "import sys, tempfile; from generator.__main__ import run;"
+        "sys.argv = ['llmflake', 'generate', sys.argv[1], '-o', tempfile.mkdtemp(dir=sys.argv[2])]; run()"
     )
     return [sys.executable, "-c", program, spec, folder]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
+_SUFFIXES = frozenset({".nix", ".toml", ".md", ".sh", ".py"})
 
 
 def _root() -> Path:
@@ -36,9 +38,10 @@ def static_files() -> dict[str, str]:
     root = _root()
     found = {}
     for folder in ("nix", "tests/nix"):
-        for path in sorted((root / folder).rglob("*")):
-            if path.is_file() and path.suffix in {".nix", ".toml", ".md", ".sh", ".py"}:
-                found[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
+        for below, _, names in os.walk(root / folder):
+            for path in (Path(below, name) for name in names):
+                if path.suffix in _SUFFIXES:
+                    found[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
     for path in (_PACKAGE / "__init__.py", *sorted((_PACKAGE / "machine").glob("*.py"))):
         found[f"nix/programs/{path.relative_to(_PACKAGE.parent).as_posix()}"] = path.read_text(encoding="utf-8")
     return dict(sorted(found.items()))

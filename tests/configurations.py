@@ -1,4 +1,4 @@
-"""What the config.json of published models says, as far as a shape needs it: facts, at the sources of shapes.toml."""
+"""What the config.json of published models says, as far as a shape needs it: facts, from the catalog's sources."""
 
 from __future__ import annotations
 

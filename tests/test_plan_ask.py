@@ -101,9 +101,9 @@ def test_a_model_of_which_a_part_is_missing_says_which() -> None:
 
 def test_what_was_read_from_files_is_taken_before_the_catalog() -> None:
     read = known_model(described(**LLAMA), "vllm")
-    given = replace(read, origin="config.json")
+    given = replace(read, why="a part of it")
     known = known_model(described(**GPT_OSS, size_gib=1.0), "vllm", given)
-    assert known.origin == "config.json"
+    assert known.why == "a part of it"
     assert known.shape is read.shape
     assert known.stored is not None
     assert known.stored.name == "mxfp4"  # a person's own word about the format

@@ -108,6 +108,6 @@ def test_a_model_that_was_read_from_files_is_compared_by_its_own_shape() -> None
     built = deployment(DISCRETE, {"repository": "a/b", "format": "safetensors"}, {"engine": "vllm"})
     service, machine, used = built.services["s"], built.machines["m"], built.models["x"]
     read = known_model(deployment(DISCRETE, LLAMA, {"engine": "vllm"}).models["x"], "vllm")
-    found = compare(service, machine, used, replace(read, repository=None, origin="config.json"))
+    found = compare(service, machine, used, replace(read, repository=None))
     assert {option.engine for option in found} == {"vllm", "llamacpp"}
     assert all(option.plan.disk for option in found)

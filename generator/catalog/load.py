@@ -89,6 +89,11 @@ class FlagChange:
 
 
 @cache
+def _hardware() -> dict[str, Any]:
+    return _toml(_HERE / "hardware.toml")
+
+
+@cache
 def hardware() -> dict[str, HardwareRecord]:
     """Return hardware by catalog name."""
     return {
@@ -101,14 +106,14 @@ def hardware() -> dict[str, HardwareRecord]:
             bandwidth_gbs=entry.get("bandwidth_gbs"),
             measured_as=entry.get("measured_as"),
         )
-        for name, entry in _toml(_HERE / "hardware.toml").items()
+        for name, entry in _hardware().items()
     }
 
 
 @cache
 def hardware_descriptions() -> dict[str, str]:
     """Return what each catalog name stands for, for people."""
-    return {name: entry["description"] for name, entry in _toml(_HERE / "hardware.toml").items()}
+    return {name: entry["description"] for name, entry in _hardware().items()}
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +10,8 @@ _PATH = Path(__file__).resolve().parent / "measurements" / "speed.csv"
 
 @cache
 def _rows() -> tuple[dict[str, str], ...]:
+    import csv
+
     with _PATH.open(encoding="utf-8", newline="") as file:
         return tuple(csv.DictReader(file))
 

@@ -33,7 +33,7 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository on the hub: the bytes that an engine loads of it, the shape (a name of shapes.toml), the format.
+    """A repository on the hub: the bytes that an engine loads of it, the shape (a name in shapes/), the format.
 
     ``instead`` names what to serve where this does not fit; ``file`` and ``revision`` are set where they are known.
     """
@@ -56,15 +56,21 @@ def _toml(name: str) -> dict[str, Any]:
 
 
 @cache
-def _shapes() -> dict[str, Any]:
-    return _toml("shapes.toml")
+def _owners() -> tuple[str, ...]:
+    """Return the owners of repositories that have a file of shapes, one each: 46 shapes are slow to read for one."""
+    return tuple(sorted(path.stem for path in (_HERE / "shapes").glob("*.toml")))
+
+
+@cache
+def _shapes(owner: str) -> dict[str, Any]:
+    return _toml(f"shapes/{owner}.toml") if owner in _owners() else {}
 
 
 @cache
 def shape(name: str) -> Shape | None:
     """Return the shape of a model by its repository, None where the catalog has none."""
-    entry = _shapes().get(name)
-    if entry is None or "layers" not in entry:
+    entry = _shapes(name.partition("/")[0]).get(name)
+    if entry is None:
         return None
     return Shape(
         architecture=entry["architecture"],
@@ -84,12 +90,12 @@ def shape(name: str) -> Shape | None:
 
 def shape_names() -> tuple[str, ...]:
     """Return the names of all models whose shape is known."""
-    return tuple(name for name in _shapes() if name != "incomplete")
+    return tuple(name for owner in _owners() for name in _shapes(owner) if name != "incomplete")
 
 
 def incomplete(name: str) -> str | None:
     """Return why a model's shape is not known, for one of which a part is."""
-    entry = _shapes()["incomplete"].get(name)
+    entry = _shapes(name.partition("/")[0]).get("incomplete", {}).get(name)
     return None if entry is None else f"{entry['reason']} ({entry['source']}, {entry['date']})"
 
 

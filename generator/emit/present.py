@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -68,17 +69,25 @@ def nearest_folder(root: Path) -> Path:
     what = ""
     try:
         for folder in (root, *root.parents):
-            if folder.is_dir():
+            kind = _kind(folder)  # asked once: another run may be making it
+            if kind == "directory":
                 return folder
-            if folder.is_symlink():
-                what = "this is a symbolic link to nothing"
-            elif folder.exists():
-                what = "this is a file, not a directory"
-            if what:
+            if kind:
+                what = f"this is {kind}"
                 break
     except OSError as error:
         folder, what = root, f"cannot be read: {reason(error)}"
     raise OutputError((Problem(Location(str(folder)), "", what, "choose another output directory"),))
+
+
+def _kind(path: Path) -> str:
+    """Return what is at a path, links followed: "directory", or what stands in its way; "" where there is nothing."""
+    try:
+        return "directory" if stat.S_ISDIR(path.stat().st_mode) else "a file, not a directory"
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+            raise
+    return "a symbolic link to nothing" if path.is_symlink() else ""
 
 
 def read_present(root: Path, path: str) -> bytes | None:

@@ -27,13 +27,12 @@ KINDS = {"vllm": "safetensors", "llamacpp": "gguf"}
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a model: None where it is not. ``origin`` says where from, ``why`` what is missing."""
+    """What is known of a model: None where it is not. ``why`` says what is missing."""
 
     shape: Shape | None
     stored: Format | None
     weights: WeightBytes | None
     repository: models.Repository | None
-    origin: str
     why: str
 
 
@@ -134,7 +133,7 @@ def known_model(model: Model, engine: str, given: Known | None = None) -> Known:
     if shape is None:
         why = models.incomplete(name) or f'the catalog has no model "{name}"'
         unread = None if size is None else WeightBytes(size, 0.0, 0.0, 0.0, measured=True)
-        return Known(None, stored, unread, repository, "the catalog", why)
+        return Known(None, stored, unread, repository, why)
     if repository is not None and repository.max_context is not None:
         shape = replace(shape, max_context=repository.max_context)
     weights = weight_bytes(shape, stored, size)
@@ -143,7 +142,7 @@ def known_model(model: Model, engine: str, given: Known | None = None) -> Known:
         if weights is not None
         else f'neither the size nor the format "{format_name or ""}" of {model.repository} is known'
     )
-    return Known(shape, stored, weights, repository, "the catalog", why)
+    return Known(shape, stored, weights, repository, why)
 
 
 def _locked_bytes(model: Model) -> float | None:
@@ -161,9 +160,7 @@ def ask(service: Service, machine: Machine, model: Model | None, given: Known | 
     """Return what a service asks of a machine."""
     flags = flags_of(service)
     known = (
-        Known(None, None, None, None, "", _opaque(service))
-        if model is None
-        else known_model(model, service.engine, given)
+        Known(None, None, None, None, _opaque(service)) if model is None else known_model(model, service.engine, given)
     )
     hardware = machine.hardware
     accelerator = hardware.accelerator if hardware is not None and service.gpu else "cpu"

@@ -26,10 +26,10 @@ def known_from(measured: Measured, model: Model, origin: str) -> Known:
     name = model.quantisation or (shape.native_format if shape is not None else None)
     stored = models.weight_format(name, model.format)
     if shape is None:
-        return Known(None, stored, None, None, origin, f"{origin} says nothing of the model's layers")
+        return Known(None, stored, None, None, f"{origin} says nothing of the model's layers")
     weights = _weights(measured.bytes, shape, model, stored)
     why = "" if weights is not None else f"{origin} says neither the size nor a known format of the weights"
-    return Known(shape, stored, weights, None, origin, why)
+    return Known(shape, stored, weights, None, why)
 
 
 def _weights(found: FileBytes, shape: Shape, model: Model, stored: Format | None) -> WeightBytes | None:
