@@ -9,7 +9,7 @@ import pytest
 
 from generator.emit.data import SCHEMA_VERSION, camel, deployment_data, deployment_json, host_data
 from generator.spec.load import load_spec
-from generator.spec.source import walk
+from generator.spec.paths import walk
 from tests.conftest import EXAMPLES
 from tests.nix_program import ROOT
 from tests.rule_checks import ASPEN1, CLAN, MODELS

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from generator.emit import tree
 from generator.errors import SpecError
 from generator.spec.load import load_spec
-from generator.spec.source import walk
+from generator.spec.paths import walk
 from tests.conftest import EXAMPLES
 from tests.nix_program import ROOT
 

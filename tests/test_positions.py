@@ -11,6 +11,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
+from generator.spec.paths import walk
 from generator.spec.positions import (
     MAX_DEPTH,
     first_too_deep,
@@ -20,7 +21,6 @@ from generator.spec.positions import (
     toml_positions,
     toml_redefinition,
 )
-from generator.spec.source import walk
 
 if TYPE_CHECKING:
     from generator.spec.positions import Position

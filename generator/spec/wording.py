@@ -8,7 +8,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from generator.spec.source import path_text, quoted, shortened
+from generator.spec.paths import path_text, quoted, shortened
+from generator.spec.resolve import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     Words = tuple[str, str]  # what is wrong, what to do
 
-NOTHING: dict[str, Any] = {"not": {}}  # means false, of whose errors jsonschema does not tell the path
 MISSING = object()
 _MAX_ITEMS = 20  # of a list or table, in a message that is cut anyway
 

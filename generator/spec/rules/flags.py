@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from generator.catalog.load import aliases, version_key, vllm_flag_changes, vllm_flag_lists
+from generator.spec.paths import quoted, shortened
 from generator.spec.rules.engines import release_of
 from generator.spec.rules.finding import Finding, suggestion
-from generator.spec.source import quoted, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from generator.spec.paths import quoted
 from generator.spec.rules.finding import Finding
-from generator.spec.source import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

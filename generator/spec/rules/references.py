@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from generator.catalog.load import hardware
+from generator.spec.paths import quoted
 from generator.spec.rules.finding import Finding, suggestion
-from generator.spec.source import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
