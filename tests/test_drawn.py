@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PICTURE = ROOT / "docs" / "dashboard-vllm.png"
 NONE = "No data"
+GREEN, TEXT = "rgb(115, 191, 105)", "rgb(204, 204, 220)"  # of Grafana's dark theme
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,22 @@ def test_what_is_now_is_shown_and_not_what_was(shown: Shown) -> None:
         "LlmQueueGrowing, warning: aspen1 batch",
     ]
     assert shown.panel("Answers")["text"][1:3] == ["aspen1 spare", "stopped"]
+
+
+@pytest.mark.parametrize("shown", ["two machines"], indirect=True)
+def test_what_is_well_is_green(shown: Shown) -> None:
+    """Grafana's own thresholds make a certificate of 62 days red, and a server that does not answer green."""
+    assert shown.panel("Certificates still hold")["colours"]["62"] == GREEN
+    assert shown.panel("Age of keys")["colours"]["40"] == GREEN
+    answers = shown.panel("Answers")["colours"]
+    assert answers["yes"] == GREEN
+    assert answers["stopped"] != GREEN
+
+
+@pytest.mark.parametrize("shown", ["plain"], indirect=True)
+def test_nothing_is_neither_well_nor_wrong(shown: Shown) -> None:
+    for title in ("Certificates still hold", "Age of keys"):
+        assert shown.panel(title)["colours"]["none is watched"] == TEXT
 
 
 @pytest.mark.parametrize("shown", ["plain"], indirect=True)

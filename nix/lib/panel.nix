@@ -65,22 +65,33 @@ let
           ];
     };
 
-  words = values: {
-    mappings = [
-      {
-        type = "value";
-        options = listToAttrs (
-          map (word: {
-            name = toString word.value;
-            value = {
-              inherit (word) text;
-              color = word.colour;
+  # Numbers as words. A stat's colour of nothing would be that of the least number.
+  words =
+    panel:
+    map (word: {
+      type = "value";
+      options.${toString word.value} = {
+        inherit (word) text;
+        color = word.colour;
+      };
+    }) (panel.values or [ ])
+    ++ (
+      if panel ? empty then
+        [
+          {
+            type = "special";
+            options = {
+              match = "null";
+              result = {
+                text = panel.empty;
+                color = "text";
+              };
             };
-          }) values
-        );
-      }
-    ];
-  };
+          }
+        ]
+      else
+        [ ]
+    );
 
   # An axis ends where its curves do, also below the line that is drawn at the limit.
   curves =
@@ -163,9 +174,12 @@ in
           thresholds = thresholds panel;
         }
         // only [ "min" "max" "decimals" ] panel
-        // given panel "empty" (noValue: { inherit noValue; })
-        // given panel "values" words
-        // (if isStat panel then { } else { custom = curves panel; });
+        // (
+          if isStat panel then
+            { mappings = words panel; }
+          else
+            { custom = curves panel; } // given panel "empty" (noValue: { inherit noValue; })
+        );
         overrides = map (series: {
           matcher = {
             id = "byRegexp";

@@ -169,11 +169,13 @@ function seen(panel, data) {
     const low = ['auto', 'scroll'].includes(style.overflowY) && part.scrollHeight > part.clientHeight + 1;
     return part.innerText && (narrow || low);
   });
+  const words = inside.filter((part) => part.children.length === 0 && part.innerText);
   return {
     id: panel.id,
     series: data.map(({ name }) => name),
     text: element.innerText.split('\n').filter(Boolean),
     curves: [...element.querySelectorAll('canvas')].map(coloured),
+    colours: Object.fromEntries(words.map((part) => [part.innerText, getComputedStyle(part).color])),
     cut: cut.map((part) => part.innerText),
   };
 }

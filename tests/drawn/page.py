@@ -36,8 +36,8 @@ _SHOWN = 6 * 3600
 class Drawn:
     """What became of a dashboard.
 
-    - panels: by id, the names of its ``series``, its ``text`` by lines, for each canvas of its ``curves`` how many
-      pixels are coloured, and what text is ``cut`` off or has to be scrolled to
+    - panels: by id, the names of its ``series``; its ``text`` by lines, the ``colours`` of its words, and what of it is
+      ``cut`` off or has to be scrolled to; for each canvas of its ``curves`` how many pixels are coloured
     - console: what the browser complained of
     """
 

@@ -1,5 +1,5 @@
-// What Grafana's server adds to a panel before it is drawn: the defaults of its kind and of every field. They are not in
-// Grafana's packages, for the panels themselves are not; these are those of Grafana 13, as its pages of each option say.
+// What Grafana adds to a panel before it is drawn: the defaults of its kind and of every field. They are not in its packages,
+// for the panels themselves are not; these are facts of Grafana 13, as the options of its timeseries and stat panels have them.
 import {
   FieldConfigProperty,
   PanelPlugin,

@@ -40,7 +40,7 @@ function filled(expression, values, interval, scraped) {
   return text;
 }
 
-// As Prometheus formats {{label}} in a legend.
+// As {{label}} is filled in in a legend.
 const named = (legend, labels) => legend.replace(/\{\{\s*(.+?)\s*\}\}/g, (_, label) => labels[label] ?? '');
 
 const frame = (target, labels, points, interval) =>

@@ -118,24 +118,40 @@ in
     };
     test_a_number_has_its_word_and_its_colour = {
       expr =
-        (builtins.head
-          (defaults (
-            stat
-            // {
-              values = [
-                {
-                  value = 0;
-                  text = "no";
-                  colour = "red";
-                }
-              ];
-            }
-          )).mappings
-        ).options;
-      expected."0" = {
-        text = "no";
-        color = "red";
-      };
+        (defaults (
+          stat
+          // {
+            values = [
+              {
+                value = 0;
+                text = "no";
+                colour = "red";
+              }
+            ];
+          }
+        )).mappings;
+      expected = [
+        {
+          type = "value";
+          options."0" = {
+            text = "no";
+            color = "red";
+          };
+        }
+      ];
+    };
+    test_nothing_has_a_word_and_is_neither_good_nor_bad = {
+      expr = map (mapping: mapping.options.result) (defaults (stat // { empty = "none"; })).mappings;
+      expected = [
+        {
+          text = "none";
+          color = "text";
+        }
+      ];
+    };
+    test_curves_have_a_word_for_nothing_too = {
+      expr = (defaults (curve // { empty = "none"; })).noValue;
+      expected = "none";
     };
     test_series_look_by_their_legend = {
       expr = map (override: "${override.matcher.options} ${(builtins.head override.properties).id}") (
