@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SPEC ?= examples/aspen1.toml
 OUT ?= out/$(basename $(notdir $(SPEC)))
 
-.PHONY: help generate test test-gateway test-systemd test-vllm lint bench bench-plan bench-verify nix chromium llama prometheus clean
+.PHONY: help generate test test-gateway test-systemd test-vllm lint bench bench-plan bench-verify dashboard nix chromium llama prometheus clean
 
 help:
 	@echo "make generate [SPEC=examples/aspen1.toml] [OUT=out/aspen1]   write a flake"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench     the benchmarks    make bench-plan   the planner against published measurements"
 	@echo "make bench-verify   the load generator against the field's"
 	@echo "make test-systemd   boots a machine, as root    make test-vllm   installs a real vLLM (3.4 GB)"
+	@echo "make dashboard   draws the dashboards with Grafana's components, and docs/dashboard-vllm.png (fetches 460 MB once)"
 	@echo "make clean     remove what this made"
 
 generate: $(VENV)/ready
@@ -38,6 +39,11 @@ test-systemd: $(VENV)/dev nix llama
 	@bin/set-up-machine .machine/debian
 	LLMFLAKE_BOOT=1 $(BIN)/pytest tests/test_systemd_machine.py tests/test_systemd_gateway.py
 
+# The dashboards as Grafana's own components draw them, 460 MB of npm.
+dashboard: $(VENV)/dev nix chromium prometheus
+	@bin/set-up-grafana .grafana
+	$(BIN)/pytest tests/test_drawn.py --update-golden
+
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,7 +59,7 @@ bench-verify: $(VENV)/dev
 	$(BIN)/python -m bench verify
 
 clean:
-	rm -rf $(VENV) .gateway .prometheus .llama .machine .vllm out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .gateway .grafana .prometheus .llama .machine .vllm out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: pyproject.toml
 	@bin/set-up-python $(PYTHON) $(VENV) .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import mimetypes
 import re
 import shutil
 import subprocess
@@ -66,8 +67,13 @@ class Browser:
         """Return what came of opening one of the pages, which are texts by path."""
         with serving(pages) as (address, requests):
             done = self.run("--virtual-time-budget=3000", "--dump-dom", f"{address}{path}", dark=dark)
-        console = tuple(line for line in done.stderr.splitlines() if "CONSOLE" in line)
-        return Seen(done.stdout, console, tuple(requests))
+        return Seen(done.stdout, _console(done), tuple(requests))
+
+    def see(self, address: str, width: int, height: int, target: Path | None = None) -> Seen:
+        """Return what came of an address on the loopback in a window of so many pixels, or write a picture of it."""
+        output = "--dump-dom" if target is None else f"--screenshot={target}"
+        done = self.run(f"--window-size={width},{height}", "--virtual-time-budget=10000", output, address)
+        return Seen(done.stdout, _console(done), ())
 
     def picture(self, page: Path, target: Path, width: int, height: int, *, dark: bool = False) -> None:
         """Write a picture of a page on disk."""
@@ -80,6 +86,10 @@ class Browser:
         with tempfile.TemporaryDirectory() as profile:
             command = [self.program, *_FLAGS, scheme, f"--user-data-dir={profile}", *arguments]
             return subprocess.run(command, capture_output=True, text=True, check=True, timeout=_SECONDS)
+
+
+def _console(done: subprocess.CompletedProcess[str]) -> tuple[str, ...]:
+    return tuple(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 
 
 def find_browser() -> Browser | None:
@@ -104,7 +114,8 @@ def serving(pages: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
             requests.append(self.path)
             body = pages.get(self.path, "").encode()
             self.send_response(200 if self.path in pages else 404)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
+            kind = mimetypes.guess_type(self.path)[0] or "text/html"
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -2,23 +2,23 @@
 lib:
 let
   inherit (builtins)
+    all
     attrNames
-    concatLists
     elem
     elemAt
     filter
     foldl'
     genList
+    head
     length
     map
     replaceStrings
     substring
+    tail
+    toString
     ;
   data = builtins.fromTOML (builtins.readFile ../data/panels.toml);
   letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-  columns = 24;
-  width = 8;
-  height = 8;
   datasource = {
     type = "prometheus";
     # A variable of the dashboard: it works with whatever the Prometheus of a Grafana is called.
@@ -26,39 +26,44 @@ let
   };
   indexed = list: genList (at: { inherit at; value = elemAt list at; }) (length list);
   rowNames = panels: foldl' (seen: panel: if elem panel.row seen then seen else seen ++ [ panel.row ]) [ ] panels;
-  ceil = count: (count * width + columns - 1) / columns;
 in
 {
   /**
-    The panels of a deployment, with the mount points of its models filled in: those whose feature it has.
+    The panels of a deployment: those whose feature it has, with the mount points of its models, its thresholds and the
+    seconds between two scrapes filled in.
 
-    Type: deployment -> [{ row, title, kind, unit, queries = [{ expr, legend, conditional? }]; … }]
+    Type: deployment -> [{ row, title, about, kind, unit, interval, limit?, queries = [{ expr, legend, conditional? }]; … }]
     - conditional: what must happen before the query has data; without it the query always has
+    - limit: the number above or below which an alert fires
   */
   panels =
     deployment:
     let
       features = lib.monitoring.features deployment;
+      needed = part: part.needs or "" == "" || elem part.needs features;
       directories = map (name: deployment.models.${name}.directory) (attrNames deployment.models);
       fill = replaceStrings [ "@model_mounts@" ] [ (lib.alerts.mounts directories) ];
+      inherit (deployment.monitoring) alerts scrapeInterval;
     in
     map (
       panel:
       panel
+      // (if panel ? limit then { limit = alerts.${panel.limit}; } else { })
       // {
-        queries = map (query: query // { expr = fill query.expr; }) panel.queries;
+        interval = "${toString scrapeInterval}s";
+        queries = map (query: query // { expr = fill query.expr; }) (filter needed panel.queries);
       }
-    ) (filter (panel: panel.needs == "" || elem panel.needs features) data.panel);
+    ) (filter needed data.panel);
 
   /**
-    Panels as Grafana reads them: a row for each group, three panels beside each other.
+    Panels as Grafana reads them: a row for each group, up to three panels beside each other.
 
     Type: [panel] -> [attrs]
   */
   layout =
     panels:
     let
-      place =
+      step =
         state: row:
         let
           members = filter (panel: panel.row == row) panels;
@@ -71,49 +76,48 @@ in
             gridPos = {
               x = 0;
               y = state.y;
-              w = columns;
+              w = 24;
               h = 1;
             };
           };
           draw =
             { at, value }:
+            let
+              place = lib.panel.place (length members) at;
+            in
             {
               inherit (value) title;
               type = value.kind;
               id = state.id + 1 + at;
               inherit datasource;
-              description = builtins.concatStringsSep " " (
-                concatLists (
-                  map (query: if query ? conditional then [ "Empty until ${query.conditional}." ] else [ ]) value.queries
-                )
-              );
-              fieldConfig = {
-                defaults = {
-                  inherit (value) unit;
-                };
-                overrides = [ ];
-              };
-              gridPos = {
-                x = at * width - (at * width / columns) * columns;
-                y = state.y + 1 + (at * width / columns) * height;
-                w = width;
-                h = height;
+              description =
+                if all (query: query ? conditional) value.queries && tail value.queries == [ ] then
+                  "${value.about} Empty until ${(head value.queries).conditional}."
+                else
+                  value.about;
+              gridPos = place // {
+                y = state.y + 1 + place.y;
               };
               targets = map (query: {
                 inherit datasource;
                 inherit (query.value) expr;
                 legendFormat = query.value.legend;
                 refId = substring query.at 1 letters;
+                # Grafana takes any Prometheus to scrape every 15 seconds that does not say otherwise, and rates need four scrapes.
+                inherit (value) interval;
+                instant = value.kind == "stat";
+                range = value.kind != "stat";
               }) (indexed value.queries);
-            };
+            }
+            // lib.panel.look value;
         in
         {
           id = state.id + 1 + length members;
-          y = state.y + 1 + (ceil (length members)) * height;
+          y = state.y + 1 + lib.panel.height (length members);
           drawn = state.drawn ++ [ heading ] ++ map draw (indexed members);
         };
     in
-    (foldl' place {
+    (foldl' step {
       id = 1;
       y = 0;
       drawn = [ ];

@@ -23,6 +23,7 @@ let
     llama-args = ./llama-args.nix;
     monitoring = ./monitoring.nix;
     onix = ./onix.nix;
+    panel = ./panel.nix;
     recording = ./recording.nix;
     releases = ./releases.nix;
     rollback = ./rollback.nix;

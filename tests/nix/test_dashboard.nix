@@ -4,8 +4,11 @@ let
   deployment = import ./monitored.nix;
   panel = row: title: {
     inherit row title;
+    about = "What falls.";
     kind = "stat";
+    show = "name";
     unit = "short";
+    interval = "30s";
     queries = [
       {
         expr = "up";
@@ -41,9 +44,32 @@ in
       );
       expected = [ true ];
     };
+    test_a_limit_is_the_threshold_of_its_alert = {
+      expr = map (entry: entry.limit) (
+        builtins.filter (entry: entry.title == "KV cache") (lib.dashboard.panels deployment)
+      );
+      expected = [ deployment.monitoring.alerts.kv_cache ];
+    };
+    test_a_query_of_what_is_not_there_is_left_out = {
+      expr =
+        let
+          without = lib.dashboard.panels (
+            deployment
+            // {
+              monitoring = deployment.monitoring // {
+                floors = { };
+              };
+            }
+          );
+        in
+        map (entry: builtins.length entry.queries) (
+          builtins.filter (entry: entry.title == "Tokens a second, within a request") without
+        );
+      expected = [ 1 ];
+    };
   };
   layout = {
-    test_three_beside_each_other_below_a_heading = {
+    test_beside_each_other_below_a_heading = {
       expr = map (
         {
           title,
@@ -57,16 +83,45 @@ in
       expected = [
         "one is 1 at 0, 0"
         "a is 2 at 0, 1"
-        "b is 3 at 8, 1"
-        "c is 4 at 16, 1"
-        "d is 5 at 0, 9"
+        "b is 3 at 12, 1"
+        "c is 4 at 0, 9"
+        "d is 5 at 12, 9"
         "two is 6 at 0, 17"
         "e is 7 at 0, 18"
       ];
     };
     test_a_panel_says_until_when_it_is_empty = {
       expr = (builtins.elemAt drawn 1).description;
-      expected = "Empty until it rains.";
+      expected = "What falls. Empty until it rains.";
+    };
+    test_one_query_of_many_makes_no_panel_empty = {
+      expr =
+        let
+          one = panel "one" "a";
+        in
+        (builtins.elemAt (lib.dashboard.layout [
+          (
+            one
+            // {
+              queries = one.queries ++ one.queries;
+            }
+          )
+        ]) 1).description;
+      expected = "What falls.";
+    };
+    test_a_stat_asks_for_now_and_rates_know_how_often_is_scraped = {
+      expr =
+        let
+          target = builtins.head (builtins.elemAt drawn 1).targets;
+        in
+        {
+          inherit (target) instant range interval;
+        };
+      expected = {
+        instant = true;
+        range = false;
+        interval = "30s";
+      };
     };
     test_the_datasource_is_a_variable = {
       expr = (builtins.head (builtins.elemAt drawn 1).targets).datasource.uid;
