@@ -45,7 +45,6 @@ Agent 2
 """
 DIGEST = "sha256:5b0389109bb2db9346d3f0f971c4c99eba7e5e72cfa57e9a2a9b4ac67477771d"
 UNIT = """\
-Id=vllm.service
 LoadState=loaded
 ActiveState=active
 Result=success
@@ -53,7 +52,6 @@ NRestarts=0
 FragmentPath=/etc/systemd/system/vllm.service
 DropInPaths=
 NeedDaemonReload=no
-InvocationID=0123456789abcdef
 """
 SEEN = {
     "user": "0\n",

@@ -87,6 +87,11 @@ class Reply:
 _ENOUGH = 4
 
 
+def bearer(key: str | None) -> dict[str, str]:
+    """Return the header that carries a key, none without one."""
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
 async def ask(
     client: httpx.AsyncClient, url: str, request: Request, limits: Limits | None = None, *, key: str | None = None
 ) -> Reply:
@@ -94,9 +99,13 @@ async def ask(
     limits = limits or Limits()
     reading = _Reading(limits.size)
     timeout = httpx.Timeout(limits.pause, connect=min(limits.total, 10.0))
-    headers = {"authorization": f"Bearer {key}"} if key else {}
     prepared = client.build_request(
-        "POST", url + _PATH, json=request.body(), headers=headers, timeout=timeout, extensions={"trace": reading.trace}
+        "POST",
+        url + _PATH,
+        json=request.body(),
+        headers=bearer(key),
+        timeout=timeout,
+        extensions={"trace": reading.trace},
     )
     try:
         async with asyncio.timeout(limits.total):

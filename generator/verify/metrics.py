@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from generator.catalog.acceptance import engine_metrics
+from generator.machine.chat import bearer
 from generator.machine.counters import samples
 from generator.verify.load import Server, client
 from generator.verify.verdict import Criterion, Verdict
@@ -21,10 +22,9 @@ async def check(expected: ServiceExpectation, server: Server) -> AsyncIterator[V
     """Check a service's metrics; an engine without any gets no verdict."""
     if expected.service.engine not in engine_metrics():
         return
-    headers = {"authorization": f"Bearer {server.key}"} if server.key else {}
     async with client() as http:
         try:
-            response = await http.get(f"{server.url}/metrics", headers=headers, timeout=30)
+            response = await http.get(f"{server.url}/metrics", headers=bearer(server.key), timeout=30)
             yield judge(expected, response.status_code, response.text)
         except httpx.HTTPError as error:
             yield judge(expected, 0, str(error) or type(error).__name__)

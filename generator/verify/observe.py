@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from generator.verify.transport import Transport
 
 _PROPERTIES = (
-    "Id",
     "LoadState",
     "ActiveState",
     "Result",
@@ -20,8 +19,6 @@ _PROPERTIES = (
     "FragmentPath",
     "DropInPaths",
     "NeedDaemonReload",
-    "MemoryCurrent",
-    "InvocationID",
 )
 # Who holds the GPU open: the control group of each such process names its service.
 _GPU_USERS = (

@@ -20,12 +20,13 @@ _TOPICS = ("tides", "bridges", "bread", "clocks", "rivers", "maps", "glass", "wi
 
 async def check(expected: ServiceExpectation, server: Server) -> AsyncIterator[Verdict]:
     """Measure a service's speed, one verdict after the other."""
-    exact = expected.service.engine in {"vllm", "llamacpp"}
-    alone = await send(server, requests(server, _ROUNDS, exact=exact), 1)
+    alone = await send(server, requests(server, _ROUNDS, exact=expected.exact), 1)
     yield judge_first_token(expected, alone)
     yield judge_decode(expected, alone)
     if expected.concurrency > 1:
-        together = await send(server, requests(server, expected.concurrency, exact=exact), expected.concurrency)
+        together = await send(
+            server, requests(server, expected.concurrency, exact=expected.exact), expected.concurrency
+        )
         yield judge_together(expected, alone, together)
 
 
