@@ -8,7 +8,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from generator.catalog.acceptance import engine_metrics
+from generator.catalog.metrics import counters
 from generator.machine.counters import Names
 from generator.verify import api, endurance, metrics, rocm, service, speed, system
 from generator.verify.load import Server
@@ -85,7 +85,7 @@ def _each(verdicts: AsyncIterator[Verdict]) -> Iterator[Verdict]:
 def _soak(
     expected: ServiceExpectation, server: Server, seconds: float, tell: Callable[[Record], None]
 ) -> Iterator[Verdict]:
-    found = engine_metrics().get(expected.service.engine)
+    found = counters().get(expected.service.engine)
     names = None
     if found is not None:
         names = Names(tuple(found["progress"]), found["running"], found["waiting"], found.get("finished"))
