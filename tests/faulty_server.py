@@ -48,6 +48,7 @@ class FaultyServer:
     context: int = 4096
     answer: str = "The answer is 4."
     key: str | None = None
+    repeats: bool = False  # the key that it refuses
     queue: int | None = None  # requests that may wait; more get 503
     reasoning: str = ""
     token_text: str | None = None
@@ -77,7 +78,8 @@ class FaultyServer:
         if path in {"/health", "/metrics", "/fault"}:
             return await _send(writer, 200, self.metrics() if path == "/metrics" else "", "text/plain; version=0.0.4")
         if self.key is not None and headers.get("authorization") != f"Bearer {self.key}":
-            return await _send(writer, 401, json.dumps({"error": "Unauthorized"}))
+            said = f"no such key: {headers.get('authorization')}" if self.repeats else "Unauthorized"
+            return await _send(writer, 401, json.dumps({"error": said}))
         if path == "/v1/models":
             entry = {"id": self.model, "object": "model", "max_model_len": self.context}
             return await _send(writer, 200, json.dumps({"object": "list", "data": [entry]}))

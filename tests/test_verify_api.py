@@ -78,7 +78,8 @@ def test_a_real_llama_server_with_a_key_is_accepted(tmp_path: Path) -> None:
         }
         assert set(outcomes(found).values()) == {"passed"}, found
         assert found["key"].measured == "HTTP 401"
-        assert outcomes(check(metrics, service(tmp_path), server.url)) == {"endpoint": "failed"}
+        assert outcomes(check(metrics, service(tmp_path), server.url)) == {"endpoint": "not checked"}
+        assert outcomes(check(metrics, service(tmp_path), server.url, "another")) == {"endpoint": "failed"}
     finally:
         server.stop()
 

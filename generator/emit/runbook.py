@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from generator.emit.alarms import alarms
-from generator.emit.operate import block, gateway, key_header, keys, rollback
+from generator.emit.operate import block, gateway, key_header, keys, rollback, verify
 from generator.spec.address import asked_at, bracketed
 from generator.spec.service import GATEWAY
 from generator.spec.ssh import ssh_target
@@ -61,7 +61,7 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
         "All of it at once, where SPEC is the file that this was generated from; below are the steps by hand:",
         "",
     )
-    yield from block(shlex.join(["llmflake", "verify", "SPEC", machine.name, "--soak", "1h"]))
+    yield from verify(machine, services, login)
     yield from _system(machine, login)
     for service in services:
         yield from _service(service, login, spec)

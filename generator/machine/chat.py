@@ -97,7 +97,7 @@ async def ask(
 ) -> Reply:
     """Ask a server at ``url`` (scheme, host, port) and wait for the whole answer, or for what goes wrong."""
     limits = limits or Limits()
-    reading = _Reading(limits.size)
+    reading = _Reading(limits.size, key)
     timeout = httpx.Timeout(limits.pause, connect=min(limits.total, 10.0))
     prepared = client.build_request(
         "POST",
@@ -128,9 +128,10 @@ async def ask(
 class _Reading:
     """An answer while it is being read."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, key: str | None) -> None:
         self._began = time.perf_counter()
         self._size = size
+        self._key = key
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._model = self._finish = ""
@@ -147,7 +148,7 @@ class _Reading:
 
     async def stream(self, response: httpx.Response) -> Fault | None:
         if response.status_code != httpx.codes.OK:
-            return await _refused(response)
+            return await _refused(response, self._key or "")
         received, done = 0, False
         async for line, size in _lines(response):
             received += size
@@ -198,7 +199,7 @@ class _Reading:
 
     async def whole(self, response: httpx.Response) -> Fault | None:
         if response.status_code != httpx.codes.OK:
-            return await _refused(response)
+            return await _refused(response, self._key or "")
         body = b""
         async for part in response.aiter_bytes():
             body += part
@@ -233,12 +234,15 @@ class _Reading:
         )
 
 
-async def _refused(response: httpx.Response) -> Fault:
-    text = b""
+async def _refused(response: httpx.Response, key: str) -> Fault:
+    """Read why a request was refused; some servers repeat the key, which belongs into no log."""
+    text, secret = b"", key.encode()
     async for part in response.aiter_bytes():
         text += part
-        if len(text) > _ERROR_BYTES:
+        if len(text) > _ERROR_BYTES + len(secret):
             break
+    if secret:
+        text = text.replace(secret, b"...")
     return Fault("status", text[:_ERROR_BYTES].decode("utf-8", "replace").strip(), response.status_code)
 
 

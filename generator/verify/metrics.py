@@ -25,13 +25,13 @@ async def check(expected: ServiceExpectation, server: Server) -> AsyncIterator[V
     async with client() as http:
         try:
             response = await http.get(f"{server.url}/metrics", headers=bearer(server.key), timeout=30)
-            yield judge(expected, response.status_code, response.text)
+            yield judge(expected, response.status_code, response.text, key=server.key is not None)
         except httpx.HTTPError as error:
             yield judge(expected, 0, str(error) or type(error).__name__)
 
 
-def judge(expected: ServiceExpectation, status: int, text: str) -> Verdict:
-    """Judge what ``/metrics`` answered."""
+def judge(expected: ServiceExpectation, status: int, text: str, *, key: bool = False) -> Verdict:
+    """Judge what ``/metrics`` answered; ``key`` says that one was sent."""
     used = metrics.samples(expected.service.engine)
     criterion = Criterion(
         "metrics",
@@ -41,6 +41,8 @@ def judge(expected: ServiceExpectation, status: int, text: str) -> Verdict:
         "docs/plan.md section 7; nix/data/metrics.toml",
     )
     flag = "set llamacpp.metrics = true" if expected.service.engine == "llamacpp" else "see the service's log"
+    if status == httpx.codes.UNAUTHORIZED and not key:
+        return criterion.not_checked("HTTP 401", f"give --key-file {expected.service.name}=FILE")
     if status != httpx.codes.OK:
         return criterion.failed(f"HTTP {status}" if status else text, flag)
     try:
