@@ -180,7 +180,9 @@ def test_a_late_first_token_fails(tmp_path: Path) -> None:
     floors = Floors(Bound(0.2, "test"), Bound(10.0, "test"), band=(1e4, 2e4))
     with serving(FaultyServer(first=0.4)) as url:
         found = check(speed, replace(service(tmp_path, **VLLM), floors=floors), url)
-    assert outcomes(found) == {"first-token": "failed", "decode": "passed", "together": "failed"}
+    failed = {name for name, outcome in outcomes(found).items() if outcome == "failed"}
+    assert failed == {"first-token", "together"}
+    assert set(found) - failed == {"short-prompt", "decode"}
     assert "below the band" in found["decode"].measured
 
 
