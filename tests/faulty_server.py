@@ -50,6 +50,7 @@ class FaultyServer:
     model: str = "tiny"
     context: int = 4096
     answer: str = "The answer is 4."
+    said: str = "EngineDeadError"  # with the fault "error"
     key: str | None = None
     repeats: bool = False  # the key that it refuses
     queue: int | None = None  # requests that may wait; more get 503
@@ -96,7 +97,7 @@ class FaultyServer:
         if self.fault == "unavailable" or (self.queue is not None and self.waiting >= self.queue):
             return await _send(writer, 503, json.dumps({"error": {"message": "overloaded"}}))
         if self.fault == "error":
-            return await _send(writer, 500, json.dumps({"error": {"message": "EngineDeadError"}}))
+            return await _send(writer, 500, f'{{"error": {{"message": "{self.said}"}}}}')
         if self.fault == "html":
             return await _send(writer, 200, "<html>a proxy's idea of an answer</html>", "text/html")
         if body.get("model", self.model) != self.model:

@@ -58,6 +58,22 @@ def test_a_broken_server_is_not_accepted(tmp_path: Path) -> None:
     assert "failed      api.llm.answer: the character '/' repeated 64 times" in done.output
 
 
+def test_a_spec_whose_name_is_no_utf8_is_verified_and_reported(tmp_path: Path) -> None:
+    with serving(FaultyServer(model="smollm2", fault="error", said="\x1b[31m")) as url:
+        spec = spec_of(tmp_path, int(url.rpartition(":")[2])).rename(tmp_path / os.fsdecode(b"sp\xffec.toml"))
+        reports = [tmp_path / f"r.{ending}" for ending in ("md", "json", "xml")]
+        command = [sys.executable, "-m", "generator", "verify", str(spec), "here", "--local", "--phase", "api"]
+        command += [word for path in reports for word in ("--report", str(path))]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert "sp\\\\udcffec.toml, " in reports[0].read_text(encoding="utf-8")
+    assert json.loads(reports[1].read_text(encoding="utf-8"))["spec"] == str(spec)
+    assert sum(suite.failures for suite in JUnitXml.fromfile(str(reports[2]))) > 0
+    assert b"\x1b" not in done.stdout
+    assert rb"\x1b[31m" in done.stdout
+
+
 @pytest.mark.parametrize(("asked", "judged"), [("api_key = true", True), ("", False)])
 def test_a_key_is_for_the_services_that_ask_for_one(asked: str, judged: bool, tmp_path: Path) -> None:  # noqa: FBT001
     (tmp_path / "key").write_text("not-a-real-key\n")

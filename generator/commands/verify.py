@@ -13,6 +13,7 @@ import click
 from generator import __version__
 from generator.commands.loaded import deployed
 from generator.console import JSON, SPEC, Examples, echo, guarded
+from generator.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,6 +111,7 @@ def verify(  # noqa: C901 - one parameter for each option, and little else
 
     One line a criterion as it is decided. Exits with 0 when accepted, 1 when not, 2 when not everything was checked.
     """
+    from generator.emit.present import reason
     from generator.verify import baseline as earlier
     from generator.verify import report as reporting
     from generator.verify import run
@@ -122,7 +124,8 @@ def verify(  # noqa: C901 - one parameter for each option, and little else
     loaded = guarded(lambda: deployed(spec), as_json=as_json)
     if machine not in loaded.deployment.machines:
         known = ", ".join(loaded.deployment.machines)
-        raise click.BadParameter(f"{spec} has no machine {machine}; it has {known}", param_hint="MACHINE")
+        what = f"{printable(spec)} has no machine {printable(machine)}; it has {known}"
+        raise click.BadParameter(what, param_hint="MACHINE")
     before = _given("--baseline", lambda: earlier.read(baseline) if baseline else None)
     keys = _given("--key-file", lambda: read_keys(key_files, loaded.placement.services_on[machine]))
     plan = Plan(tuple(phase for phase in PHASES if not phases or phase in phases), soak, keys)
@@ -152,7 +155,8 @@ def verify(  # noqa: C901 - one parameter for each option, and little else
         try:
             path.write_text(reporting.FORMATS[path.suffix](report), encoding="utf-8")
         except OSError as error:
-            echo(f"{path}: cannot be written: {error.strerror}; free some space, or choose another file", err=True)
+            what = f"{printable(str(path))}: cannot be written: {reason(error)}"
+            echo(f"{what}; free some space, or choose another file", err=True)
             lost = True
     if as_json:
         echo(reporting.to_json(report).removesuffix("\n"))
@@ -190,7 +194,9 @@ def _state(record: Record | None) -> str:
 def _print(verdict: Verdict) -> None:
     mark = click.style(f"{verdict.outcome:<11}", fg=_COLOURS[verdict.outcome])
     advice = f"; {click.style(verdict.advice, fg='cyan')}" if verdict.advice and verdict.outcome != "passed" else ""
-    echo(f"{mark} {verdict.criterion.id}: {verdict.measured} (expected: {verdict.criterion.expected}){advice}")
+    # A server's errors are in here, and a terminal would obey what they hold.
+    said = printable(f"{verdict.criterion.id}: {verdict.measured} (expected: {verdict.criterion.expected})")
+    echo(f"{mark} {said}{advice}")
 
 
 def _now() -> str:
