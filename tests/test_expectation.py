@@ -44,7 +44,7 @@ def test_every_example_has_expectations_for_all_its_services() -> None:
 
 
 def test_every_fact_has_its_source() -> None:
-    assert all(record["source"] for kind in ("firmware", "log_line") for record in facts()[kind])
+    assert all(record["source"] for kind in ("firmware", "log_line", "memory_line") for record in facts()[kind])
     assert all(record["source"] for record in counters().values())
 
 

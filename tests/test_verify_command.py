@@ -207,6 +207,7 @@ def test_the_plans_machine_is_accepted_over_ssh(aspen1: Path, tmp_path: Path) ->
         "passed      system.aspen1.gtt: 117760 MiB",
         "passed      system.aspen1.firmware-MES: 0x00000080",
         "passed      rocm.aspen1.agent: gfx1151",
+        "passed      rocm.llm.engine-memory: at least 114616 MiB: Model loading took 61.33 GiB",
         "passed      service.llm.image: ",
         "passed      service.llm.fast-path: INFO Using 'TRITON' Mxfp4 MoE backend.",
         "passed      api.llm.answer: ",
@@ -226,6 +227,18 @@ def test_half_the_memory_is_not_accepted_over_ssh(aspen1: Path, tmp_path: Path) 
         )
     assert done.exit_code == 1
     assert "failed      system.aspen1.gtt: 63488 MiB" in done.output
+
+
+def test_an_engine_that_sees_half_the_memory_is_not_accepted_over_ssh(aspen1: Path, tmp_path: Path) -> None:
+    (tmp_path / "programs" / "log.txt").write_text(
+        "a prompt that nobody else shall read\n"
+        "torch.OutOfMemoryError: HIP out of memory. Tried to allocate 1.08 GiB. GPU 0 has a total capacity of 62.47 GiB\n"
+    )
+    spec = aspen1_spec(tmp_path, 8000)
+    done = CliRunner().invoke(main, ["verify", str(spec), "aspen1", "--ssh-config", str(aspen1), "--phase", "rocm"])
+    assert done.exit_code == 1
+    assert "failed      rocm.llm.engine-memory: 63969 MiB" in done.output
+    assert "set gttsize_parameter = false" in done.output
 
 
 def test_a_machine_that_cannot_be_reached_could_not_be_checked(tmp_path: Path) -> None:

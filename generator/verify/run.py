@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from generator.catalog.metrics import counters
 from generator.machine.counters import Names
-from generator.verify import api, endurance, metrics, rocm, service, speed, system
+from generator.verify import api, endurance, engine_memory, metrics, rocm, service, speed, system
 from generator.verify.keys import keyed
 from generator.verify.load import Server
 from generator.verify.observe import commands, observe
@@ -48,6 +48,8 @@ def verify(
     if wanted:
         try:
             seen = observe(transport, commands(expected))
+            if "rocm" in wanted:
+                seen |= observe(transport, engine_memory.questions(expected, seen))
         except TransportError as error:
             yield from (unreachable(expected, phase, error) for phase in wanted)
         else:
