@@ -232,7 +232,7 @@ def test_half_the_memory_is_not_accepted_over_ssh(aspen1: Path, tmp_path: Path) 
 def test_an_engine_that_sees_half_the_memory_is_not_accepted_over_ssh(aspen1: Path, tmp_path: Path) -> None:
     (tmp_path / "programs" / "log.txt").write_text(
         "a prompt that nobody else shall read\n"
-        "torch.OutOfMemoryError: HIP out of memory. Tried to allocate 1.08 GiB. GPU 0 has a total capacity of 62.47 GiB\n"
+        "torch.OutOfMemoryError: HIP out of memory. GPU 0 has a total capacity of 62.47 GiB of which\n"
     )
     spec = aspen1_spec(tmp_path, 8000)
     done = CliRunner().invoke(main, ["verify", str(spec), "aspen1", "--ssh-config", str(aspen1), "--phase", "rocm"])
