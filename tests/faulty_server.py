@@ -43,11 +43,16 @@ class FaultyServer:
     after: int = 3
     rate: float = 500.0  # tokens a second and request
     first: float = 0.0  # seconds to the first token
+    reading: float = 0.0  # seconds for each word of a prompt
+    template: int = 4  # tokens that stand before every prompt
+    counts: bool = True  # says how many tokens a prompt has
     slots: int = 4
     model: str = "tiny"
     context: int = 4096
     answer: str = "The answer is 4."
+    said: str = "EngineDeadError"  # with the fault "error"
     key: str | None = None
+    repeats: bool = False  # the key that it refuses
     queue: int | None = None  # requests that may wait; more get 503
     reasoning: str = ""
     token_text: str | None = None
@@ -55,6 +60,7 @@ class FaultyServer:
     asked: int = 0
     finished: int = 0
     tokens: int = 0
+    prompted: int = 0
     running: int = 0
     waiting: int = 0
     sent_first: list[float] = field(default_factory=list)  # time.perf_counter of first tokens
@@ -77,7 +83,8 @@ class FaultyServer:
         if path in {"/health", "/metrics", "/fault"}:
             return await _send(writer, 200, self.metrics() if path == "/metrics" else "", "text/plain; version=0.0.4")
         if self.key is not None and headers.get("authorization") != f"Bearer {self.key}":
-            return await _send(writer, 401, json.dumps({"error": "Unauthorized"}))
+            said = f"no such key: {headers.get('authorization')}" if self.repeats else "Unauthorized"
+            return await _send(writer, 401, json.dumps({"error": said}))
         if path == "/v1/models":
             entry = {"id": self.model, "object": "model", "max_model_len": self.context}
             return await _send(writer, 200, json.dumps({"object": "list", "data": [entry]}))
@@ -90,13 +97,14 @@ class FaultyServer:
         if self.fault == "unavailable" or (self.queue is not None and self.waiting >= self.queue):
             return await _send(writer, 503, json.dumps({"error": {"message": "overloaded"}}))
         if self.fault == "error":
-            return await _send(writer, 500, json.dumps({"error": {"message": "EngineDeadError"}}))
+            return await _send(writer, 500, f'{{"error": {{"message": "{self.said}"}}}}')
         if self.fault == "html":
             return await _send(writer, 200, "<html>a proxy's idea of an answer</html>", "text/html")
         if body.get("model", self.model) != self.model:
             return await _send(writer, 404, json.dumps({"error": {"message": "The model does not exist"}}))
         body["max_tokens"] = body.get("max_tokens") or body.get("max_completion_tokens") or 64
-        prompt = sum(len(str(message["content"]).split()) for message in body["messages"])
+        prompt = self.template + sum(len(str(message["content"]).split()) for message in body["messages"])
+        body["prompt_tokens"] = prompt
         if prompt + body["max_tokens"] > self.context:
             return await _send(writer, 400, json.dumps({"error": {"message": "maximum context length exceeded"}}))
         if self._slots is None:
@@ -129,7 +137,7 @@ class FaultyServer:
     async def _stream(self, writer: asyncio.StreamWriter, body: dict[str, Any]) -> bool:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         model = "another" if self.fault == "wrong model" else self.model
-        await asyncio.sleep(self.first)
+        await asyncio.sleep(self.first + self.reading * body["prompt_tokens"])
         words = self._words(body)
         thoughts = [word + " " for word in self.reasoning.split()]
         began = time.perf_counter()
@@ -153,7 +161,7 @@ class FaultyServer:
             ahead = began + (index + 1) / rate - time.perf_counter()
             if ahead > _TURN:
                 await asyncio.sleep(ahead)
-        usage = {"completion_tokens": len(words) + len(thoughts), "prompt_tokens": 8}
+        usage = self._usage(body, len(words) + len(thoughts))
         finish = "length" if len(words) >= body["max_tokens"] else "stop"
         end = {"model": model, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}
         for part in (json.dumps(end), json.dumps({"model": model, "choices": [], "usage": usage}), "[DONE]"):
@@ -162,6 +170,10 @@ class FaultyServer:
         await writer.drain()
         self.finished += 1
         return True
+
+    def _usage(self, body: dict[str, Any], tokens: int) -> dict[str, int]:
+        self.prompted += body["prompt_tokens"]
+        return {"completion_tokens": tokens, **({"prompt_tokens": body["prompt_tokens"]} if self.counts else {})}
 
     async def _hang(self) -> bool:
         while self.fault == "hang":  # noqa: ASYNC110 - the fault is set from another thread
@@ -172,7 +184,7 @@ class FaultyServer:
         words = self._words(body)
         self.tokens += len(words)
         choice = {"index": 0, "message": {"role": "assistant", "content": "".join(words)}, "finish_reason": "stop"}
-        usage = {"completion_tokens": len(words), "prompt_tokens": 8}
+        usage = self._usage(body, len(words))
         self.finished += 1
         return await _send(writer, 200, json.dumps({"model": self.model, "choices": [choice], "usage": usage}))
 
@@ -180,7 +192,7 @@ class FaultyServer:
         """Return the metrics, by vLLM's names."""
         values = {
             "vllm:generation_tokens_total": ("counter", self.tokens),
-            "vllm:prompt_tokens_total": ("counter", 8 * self.finished),
+            "vllm:prompt_tokens_total": ("counter", self.prompted),
             "vllm:num_requests_running": ("gauge", self.running),
             "vllm:num_requests_waiting": ("gauge", self.waiting),
             "vllm:request_success_total": ("counter", self.finished),

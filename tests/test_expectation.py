@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.catalog.acceptance import engine_metrics, facts
+from generator.catalog.acceptance import facts
+from generator.catalog.metrics import counters, samples
 from generator.spec.load import load_spec
 from generator.verify.expectation import expectations
 from tests.conftest import EXAMPLES
@@ -43,12 +44,11 @@ def test_every_example_has_expectations_for_all_its_services() -> None:
 
 
 def test_every_fact_has_its_source() -> None:
-    assert all(record["source"] for kind in ("firmware", "log_line") for record in facts()[kind])
-    assert all(record["source"] for record in engine_metrics().values())
+    assert all(record["source"] for kind in ("firmware", "log_line", "memory_line") for record in facts()[kind])
+    assert all(record["source"] for record in counters().values())
 
 
 def test_the_metrics_of_vllm_are_among_the_recorded_ones() -> None:
     recorded = (ROOT / "tests" / "data" / "vllm-0.32.0-metrics.txt").read_text(encoding="utf-8")
-    record = engine_metrics()["vllm"]
-    for name in (*record["required"], *record["progress"], record["running"], record["waiting"], record["finished"]):
+    for name in samples("vllm"):
         assert f"\n{name}{{" in recorded, name

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from generator import resources
-from generator.catalog.metrics import alerts, thresholds
+from generator.catalog.metrics import alerts, counters, samples, thresholds
 from generator.emit.data import deployment_data
 from generator.emit.monitoring import slowest
 from generator.emit.runbook import runbook
@@ -311,6 +311,22 @@ def test_rules_and_panels_use_nothing_that_the_catalogue_does_not_have(rules: li
     used |= set().union(*(names_in(query["expr"]) for panel in PANELS for query in panel["queries"]))
     # A pattern of a label, and no metric.
     assert used - {"llm-node"} <= known, used - known
+
+
+@pytest.mark.parametrize("engine", ["vllm", "llamacpp"])
+def test_verify_looks_for_every_metric_of_an_engine_that_a_rule_or_a_panel_names(
+    engine: str, rules: list[dict[str, Any]]
+) -> None:
+    expressions = [rule["expr"] for rule in all_rules(rules)]
+    expressions += [query["expr"] for panel in PANELS for query in panel["queries"]]
+    used = {name for name in set().union(*map(names_in, expressions)) if name.startswith(f"{engine}:")}
+    assert used
+    assert used <= set(samples(engine)), used - set(samples(engine))
+
+
+def test_every_engine_with_counters_has_its_metrics_in_the_catalogue() -> None:
+    assert set(counters()) == {"vllm", "llamacpp"}
+    assert all(name.startswith(f"{engine}:") for engine in counters() for name in samples(engine))
 
 
 def test_the_catalogue_has_nothing_that_nobody_uses(rules: list[dict[str, Any]]) -> None:

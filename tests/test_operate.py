@@ -74,7 +74,7 @@ def test_clans_own_command_line_takes_the_commands() -> None:
     python = clan_python()
     if python is None or not clan.is_dir():
         pytest.skip(f"clan's command line needs Python 3.13 or newer on PATH, and clan-core's sources at {clan}")
-    lines = [line for command in every_command() for line in command.split(" && ")]
+    lines = [line for command in every_command() for line in re.split(r" && | \| ", command)]
     words = [shlex.split(line)[1:] for line in lines if line.startswith("clan ")]
     assert {line[0] for line in words} == {"machines", "vars"}
     done = subprocess.run(
@@ -91,6 +91,50 @@ def test_clans_own_command_line_takes_the_commands() -> None:
 def test_a_key_is_shown_and_replaced_by_one_command_each(chat: list[str]) -> None:
     assert "clan vars get m llm-key-chat/api-key" in chat
     assert "clan vars generate m --generator llm-key-chat --regenerate && clan machines update m" in chat
+
+
+@pytest.mark.parametrize(
+    ("more", "read"),
+    [
+        ("", ["the-key-of-chat"]),
+        (
+            """services.batch = { engine = "vllm", machines = ["m"], model = "safe", api_key = true }
+models.safe = { repository = "a/b", revision = "COMMIT", format = "safetensors", size_gib = 1 }
+[services.other]
+engine = "openai-compatible"
+machines = ["m"]
+port = 9000
+health = { key_file = "/run/a-key" }
+container = { image = "IMAGE" }
+""",
+            ["the-key-of-batch", "the-key-of-chat", "ssh root@m cat /run/a-key"],
+        ),
+    ],
+)
+def test_verify_reads_every_key_from_where_it_is_and_nobody_sees_it(
+    more: str, read: list[str], spec_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Run as it stands, by programs that write down what they are told and what they read."""
+    more = more.replace("COMMIT", "0" * 40).replace("IMAGE", f"a/b@sha256:{'0' * 64}")
+    lines = commands(runbook(load_spec(spec_file(SPEC + more))))
+    line = next(command for command in lines if "llmflake verify" in command)
+    programs = {
+        "clan": 'echo "the-key-of-$(echo "$4" | cut -d- -f3 | cut -d/ -f1)"',
+        "ssh": 'echo "ssh $*"',
+        "llmflake": f'echo "$@" >{tmp_path}/words; for word; do case "$word" in '
+        f'*=-) cat;; *=/*) cat "${{word#*=}}";; esac; done >{tmp_path}/read',
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    subprocess.run(["bash", "-c", line], check=True, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert (tmp_path / "read").read_text().splitlines() == read
+    assert "the-key" not in (tmp_path / "words").read_text()
+
+
+def test_on_the_machine_itself_verify_reads_the_keys_of_systemd(chat: list[str]) -> None:
+    (line,) = (command for command in chat if "--local" in command)
+    assert line.endswith(" --key-file chat=/run/credentials/llama-cpp.service/api-key")
 
 
 def test_nobody_sees_the_key_that_the_question_carries(chat: list[str], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from generator.catalog.metrics import samples
 from generator.spec.load import load_spec
 from generator.verify import api, metrics, speed
 from generator.verify.expectation import expectations
@@ -77,7 +78,8 @@ def test_a_real_llama_server_with_a_key_is_accepted(tmp_path: Path) -> None:
         }
         assert set(outcomes(found).values()) == {"passed"}, found
         assert found["key"].measured == "HTTP 401"
-        assert outcomes(check(metrics, service(tmp_path), server.url)) == {"endpoint": "failed"}
+        assert outcomes(check(metrics, service(tmp_path), server.url)) == {"endpoint": "not checked"}
+        assert outcomes(check(metrics, service(tmp_path), server.url, "another")) == {"endpoint": "failed"}
     finally:
         server.stop()
 
@@ -98,8 +100,26 @@ def test_a_server_slower_than_its_floor_fails_although_every_answer_is_right(
     assert outcomes(found)["decode"] == "failed"
 
 
-def test_a_real_llama_server_has_the_metrics(llama_server: LlamaServer, tmp_path: Path) -> None:
-    assert outcomes(check(metrics, service(tmp_path), llama_server.url)) == {"endpoint": "passed"}
+def test_a_real_llama_server_has_the_metrics_before_its_first_request(tmp_path: Path) -> None:
+    programs = llama.programs()
+    if programs is None:
+        pytest.skip(llama.NEED_LLAMA)
+    server = llama.LlamaServer(*programs)
+    server.start()
+    try:
+        found = check(metrics, service(tmp_path), server.url)["endpoint"]
+    finally:
+        server.stop()
+    assert (found.outcome, "but" in found.measured) == ("passed", False), found
+
+
+def test_a_metric_that_only_some_builds_have_is_named_and_no_failure(tmp_path: Path) -> None:
+    names = samples("llamacpp")
+    (condition,) = (name for name, where in names.items() if where)
+    text = "".join(f"{name} 1\n" for name in names if name != condition)
+    found = metrics.judge(service(tmp_path), 200, text)
+    assert found.outcome == "passed"
+    assert f"but {condition} (builds of after July 2026)" in found.measured
 
 
 def test_a_good_server_of_vllms_kind_is_accepted(tmp_path: Path) -> None:
@@ -160,7 +180,9 @@ def test_a_late_first_token_fails(tmp_path: Path) -> None:
     floors = Floors(Bound(0.2, "test"), Bound(10.0, "test"), band=(1e4, 2e4))
     with serving(FaultyServer(first=0.4)) as url:
         found = check(speed, replace(service(tmp_path, **VLLM), floors=floors), url)
-    assert outcomes(found) == {"first-token": "failed", "decode": "passed", "together": "failed"}
+    failed = {name for name, outcome in outcomes(found).items() if outcome == "failed"}
+    assert failed == {"first-token", "together"}
+    assert set(found) - failed == {"short-prompt", "decode"}
     assert "below the band" in found["decode"].measured
 
 

@@ -58,6 +58,22 @@ def test_a_broken_server_is_not_accepted(tmp_path: Path) -> None:
     assert "failed      api.llm.answer: the character '/' repeated 64 times" in done.output
 
 
+def test_a_spec_whose_name_is_no_utf8_is_verified_and_reported(tmp_path: Path) -> None:
+    with serving(FaultyServer(model="smollm2", fault="error", said="\x1b[31m")) as url:
+        spec = spec_of(tmp_path, int(url.rpartition(":")[2])).rename(tmp_path / os.fsdecode(b"sp\xffec.toml"))
+        reports = [tmp_path / f"r.{ending}" for ending in ("md", "json", "xml")]
+        command = [sys.executable, "-m", "generator", "verify", str(spec), "here", "--local", "--phase", "api"]
+        command += [word for path in reports for word in ("--report", str(path))]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert "sp\\\\udcffec.toml, " in reports[0].read_text(encoding="utf-8")
+    assert json.loads(reports[1].read_text(encoding="utf-8"))["spec"] == str(spec)
+    assert sum(suite.failures for suite in JUnitXml.fromfile(str(reports[2]))) > 0
+    assert b"\x1b" not in done.stdout
+    assert rb"\x1b[31m" in done.stdout
+
+
 @pytest.mark.parametrize(("asked", "judged"), [("api_key = true", True), ("", False)])
 def test_a_key_is_for_the_services_that_ask_for_one(asked: str, judged: bool, tmp_path: Path) -> None:  # noqa: FBT001
     (tmp_path / "key").write_text("not-a-real-key\n")
@@ -191,6 +207,7 @@ def test_the_plans_machine_is_accepted_over_ssh(aspen1: Path, tmp_path: Path) ->
         "passed      system.aspen1.gtt: 117760 MiB",
         "passed      system.aspen1.firmware-MES: 0x00000080",
         "passed      rocm.aspen1.agent: gfx1151",
+        "passed      rocm.llm.engine-memory: at least 114616 MiB: Model loading took 61.33 GiB",
         "passed      service.llm.image: ",
         "passed      service.llm.fast-path: INFO Using 'TRITON' Mxfp4 MoE backend.",
         "passed      api.llm.answer: ",
@@ -210,6 +227,18 @@ def test_half_the_memory_is_not_accepted_over_ssh(aspen1: Path, tmp_path: Path) 
         )
     assert done.exit_code == 1
     assert "failed      system.aspen1.gtt: 63488 MiB" in done.output
+
+
+def test_an_engine_that_sees_half_the_memory_is_not_accepted_over_ssh(aspen1: Path, tmp_path: Path) -> None:
+    (tmp_path / "programs" / "log.txt").write_text(
+        "a prompt that nobody else shall read\n"
+        "torch.OutOfMemoryError: HIP out of memory. GPU 0 has a total capacity of 62.47 GiB of which\n"
+    )
+    spec = aspen1_spec(tmp_path, 8000)
+    done = CliRunner().invoke(main, ["verify", str(spec), "aspen1", "--ssh-config", str(aspen1), "--phase", "rocm"])
+    assert done.exit_code == 1
+    assert "failed      rocm.llm.engine-memory: 63969 MiB" in done.output
+    assert "set gttsize_parameter = false" in done.output
 
 
 def test_a_machine_that_cannot_be_reached_could_not_be_checked(tmp_path: Path) -> None:

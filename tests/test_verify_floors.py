@@ -69,3 +69,13 @@ def test_a_service_whose_plan_knows_nothing_has_its_specs_floors_alone() -> None
     spec, _ = planned("aspen1")
     found = floors(spec.deployment.services["llm"], Plan(()), "aspen1")
     assert (found.band, found.memory) == (None, None)
+
+
+def test_the_first_tokens_band_is_the_plans_estimate_at_the_length_of_prompt_that_the_spec_names() -> None:
+    spec, plan = planned("aspen1-llamacpp")
+    (service,) = plan.machines[0].services
+    assert service.speed is not None
+    assert service.speed.first_token is not None
+    assert service.speed.prompt == spec.deployment.services[service.service].expect.prompt_tokens
+    found = floors(spec.deployment.services[service.service], plan, "aspen1")
+    assert found.first_band == (service.speed.first_token.low, service.speed.first_token.high)

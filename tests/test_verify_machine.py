@@ -94,7 +94,7 @@ def test_what_is_not_as_it_should_be_fails(change: str, output: str | Output, cr
         ("rocminfo", GONE, {"rocm.aspen1.agent", "rocm.aspen1.memory"}),
         ("hipconfig", GONE, {"rocm.aspen1.hip"}),
         ("image__vllm", Output(125, "", "no such container"), {"service.llm.image"}),
-        ("log__vllm", "a log that says nothing of it", {"service.llm.fast-path"}),
+        ("log__vllm", "a log that says nothing of it", {"service.llm.fast-path", "rocm.llm.engine-memory"}),
         ("unit__vllm", Output(1, "", "no systemd"), {"service.llm.active"}),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from generator.verify.report import Report, to_json, to_junit, to_markdown
 from generator.verify.verdict import Criterion, Verdict, exit_code
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 SPEED = Criterion("speed", "decode", "llm", "at least 10 tokens/s", "the plan")
@@ -22,6 +24,7 @@ FIRST = Criterion("speed", "first-token", "llm", "within 5 s", "the plan")
 MEMORY = Criterion("system", "gtt", "aspen1", "117760 MiB", "spec")
 PASSED = SPEED.passed("20.0 tokens/s", 20.0, "tokens/s")
 FAILED = MEMORY.failed("62 MiB | <half>", "reboot")
+ANYTHING = st.text(st.characters())  # halves of surrogate pairs among them
 UNSEEN = FIRST.not_checked("no connection", "see ssh")
 
 
@@ -65,12 +68,33 @@ def test_json_holds_every_field() -> None:
 
 
 @settings(deadline=None)
-@given(st.text(), st.text())
+@given(ANYTHING, ANYTHING)
 def test_junit_xml_is_read_again_whatever_a_model_said(measured: str, advice: str) -> None:
     xml = JUnitXml.fromstring(to_junit(report(PASSED, MEMORY.failed(measured, advice), UNSEEN)).encode())
     suites = {suite.name: suite for suite in xml}
     assert set(suites) == {"llmflake.aspen1.speed", "llmflake.aspen1.system"}
     assert (suites["llmflake.aspen1.system"].failures, suites["llmflake.aspen1.speed"].skipped) == (1, 1)
+
+
+@settings(deadline=None)
+@given(ANYTHING, ANYTHING)
+def test_markdown_keeps_its_table_whatever_a_model_said(measured: str, advice: str) -> None:
+    text = to_markdown(report(PASSED, MEMORY.failed(measured, advice)))
+    text.encode()
+    assert all(char.isprintable() or char == "\n" for char in text)
+    rows = [line for line in text.split("\n") if line.startswith("| ")]
+    assert [len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows] == [6] * 4
+
+
+def test_a_picture_that_a_model_asks_for_is_text() -> None:
+    text = to_markdown(report(MEMORY.failed("![x](http://example.org) `|` \x1b[31m", "reboot")))
+    assert "| !\\[x](http://example.org) \\`\\|\\` \\\\x1b\\[31m |" in text
+
+
+@pytest.mark.parametrize("form", [to_markdown, to_json, to_junit])
+def test_a_specs_name_need_not_be_utf8(form: Callable[[Report], str]) -> None:
+    strange = Report("aspen1", "sp\udcffec.toml", "2026-11-26T12:00:00+00:00", "0.1.0", (PASSED,))
+    form(strange).encode()
 
 
 def earlier(folder: Path, *verdicts: Verdict) -> Path:

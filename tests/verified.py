@@ -45,7 +45,6 @@ Agent 2
 """
 DIGEST = "sha256:5b0389109bb2db9346d3f0f971c4c99eba7e5e72cfa57e9a2a9b4ac67477771d"
 UNIT = """\
-Id=vllm.service
 LoadState=loaded
 ActiveState=active
 Result=success
@@ -53,7 +52,7 @@ NRestarts=0
 FragmentPath=/etc/systemd/system/vllm.service
 DropInPaths=
 NeedDaemonReload=no
-InvocationID=0123456789abcdef
+ExecStart={ path=/nix/store/x/bin/podman ; argv[]=/nix/store/x/bin/podman run --name=vllm }
 """
 SEEN = {
     "user": "0\n",
@@ -74,7 +73,11 @@ SEEN = {
     "rocm_smi": "GPU: 0\n",
     "hipconfig": "\n",
     "unit:vllm": UNIT,
-    "log:vllm": "INFO Using 'TRITON' Mxfp4 MoE backend.\n",
+    "log:vllm": (
+        "INFO Using 'TRITON' Mxfp4 MoE backend.\n"
+        "INFO [gpu_model_runner.py:5150] Model loading took 61.33 GiB memory and 63.970000 seconds\n"
+        "INFO [gpu_worker.py:759] Available KV cache memory: 33.81 GiB\n"
+    ),
     "model:vllm": (
         "LoadState=loaded\nResult=success\nDescription=Download of justinjja/gpt-oss-120b-Derestricted-MXFP4 at "
         "a7fddca0dc0da89b367b97bb0f118bfc2179bee1\n"

@@ -1,4 +1,4 @@
-"""Thresholds and alerts as data that Nix and Python both read (``nix/data/metrics.toml``, ``nix/data/alerts.toml``)."""
+"""Metrics, thresholds and alerts as data that Nix and Python both read (``nix/data``)."""
 
 from __future__ import annotations
 
@@ -41,6 +41,29 @@ class Alert:
 
 def _data(name: str) -> dict[str, Any]:
     return tomllib.loads(resources.release_data(name).read_text(encoding="utf-8"))
+
+
+@cache
+def counters() -> dict[str, Any]:
+    """Return engine-metrics.toml: ``progress``, ``running``, ``waiting``, ``finished`` by engine that counts."""
+    return _data("engine-metrics.toml")
+
+
+@cache
+def samples(engine: str) -> dict[str, str]:
+    """Return the samples that rules, panels and the watchdog use of an engine, as its /metrics names them.
+
+    With each comes in what it is only there, nothing for most. Raises KeyError for an engine that exports none.
+    """
+    found = {
+        f"{metric['name']}{part}": str(metric.get("conditional", ""))
+        for metric in _data("metrics.toml")[engine]["metrics"]
+        for part in (("_bucket", "_sum", "_count") if metric["kind"] == "histogram" else ("",))
+    }
+    watched = counters()[engine]
+    names = [*watched["progress"], watched["running"], watched["waiting"]]
+    names += [watched["finished"]] if "finished" in watched else []
+    return {**dict.fromkeys(names, ""), **found}
 
 
 @cache

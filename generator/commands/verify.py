@@ -6,13 +6,14 @@ import contextlib
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from generator import __version__
 from generator.commands.loaded import deployed
 from generator.console import JSON, SPEC, Examples, echo, guarded
+from generator.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from generator.verify.soak import Record
     from generator.verify.verdict import Verdict
 
+_Read = TypeVar("_Read")
 _COLOURS = {"passed": "green", "failed": "red", "not checked": "yellow"}
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -48,6 +50,7 @@ def _reports(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> 
         "llmflake verify examples/aspen1.toml aspen1",
         "llmflake verify deployment.toml aspen1 --local --soak 1h --report acceptance.md --report acceptance.json",
         "llmflake verify deployment.toml aspen1 --phase speed --baseline acceptance.json",
+        "clan vars get aspen1 llm-key-chat/api-key | llmflake verify deployment.toml aspen1 --key-file chat=-",
     ),
 )
 @SPEC
@@ -82,8 +85,10 @@ def _reports(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> 
 )
 @click.option(
     "--key-file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The file that holds the services' API key.",
+    "key_files",
+    multiple=True,
+    metavar="[SERVICE=]FILE",
+    help="The file that holds a service's API key, or that of all; - is standard input. Give it again for more.",
 )
 @click.option(
     "--ssh-config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Another configuration for ssh."
@@ -98,7 +103,7 @@ def verify(  # noqa: C901 - one parameter for each option, and little else
     soak: float,
     reports: tuple[Path, ...],
     baseline: Path | None,
-    key_file: Path | None,
+    key_files: tuple[str, ...],
     ssh_config: Path | None,
     as_json: bool,
 ) -> None:
@@ -106,10 +111,12 @@ def verify(  # noqa: C901 - one parameter for each option, and little else
 
     One line a criterion as it is decided. Exits with 0 when accepted, 1 when not, 2 when not everything was checked.
     """
+    from generator.emit.present import reason
     from generator.verify import baseline as earlier
     from generator.verify import report as reporting
     from generator.verify import run
     from generator.verify.expectation import expectations
+    from generator.verify.keys import read_keys
     from generator.verify.run import Plan, unreachable
     from generator.verify.transport import Local, Ssh, TransportError
     from generator.verify.verdict import PHASES, exit_code
@@ -117,13 +124,11 @@ def verify(  # noqa: C901 - one parameter for each option, and little else
     loaded = guarded(lambda: deployed(spec), as_json=as_json)
     if machine not in loaded.deployment.machines:
         known = ", ".join(loaded.deployment.machines)
-        raise click.BadParameter(f"{spec} has no machine {machine}; it has {known}", param_hint="MACHINE")
-    try:
-        before = earlier.read(baseline) if baseline else None
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--baseline") from error
-    key = key_file.read_text(encoding="utf-8").strip() if key_file else None
-    plan = Plan(tuple(phase for phase in PHASES if not phases or phase in phases), soak, key)
+        what = f"{printable(spec)} has no machine {printable(machine)}; it has {known}"
+        raise click.BadParameter(what, param_hint="MACHINE")
+    before = _given("--baseline", lambda: earlier.read(baseline) if baseline else None)
+    keys = _given("--key-file", lambda: read_keys(key_files, loaded.placement.services_on[machine]))
+    plan = Plan(tuple(phase for phase in PHASES if not phases or phase in phases), soak, keys)
     verdicts: list[Verdict] = []
 
     def take(found: Iterator[Verdict]) -> None:
@@ -150,13 +155,22 @@ def verify(  # noqa: C901 - one parameter for each option, and little else
         try:
             path.write_text(reporting.FORMATS[path.suffix](report), encoding="utf-8")
         except OSError as error:
-            echo(f"{path}: cannot be written: {error.strerror}; free some space, or choose another file", err=True)
+            what = f"{printable(str(path))}: cannot be written: {reason(error)}"
+            echo(f"{what}; free some space, or choose another file", err=True)
             lost = True
     if as_json:
         echo(reporting.to_json(report).removesuffix("\n"))
     else:
         echo(f"\n{machine}: {report.conclusion}: {reporting.summary(verdicts)}")
     sys.exit(exit_code(verdicts) or (2 if lost else 0))
+
+
+def _given(option: str, read: Callable[[], _Read]) -> _Read:
+    """Return what an option's file holds; what is wrong with it is wrong usage."""
+    try:
+        return read()
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from error
 
 
 @contextlib.contextmanager
@@ -180,7 +194,9 @@ def _state(record: Record | None) -> str:
 def _print(verdict: Verdict) -> None:
     mark = click.style(f"{verdict.outcome:<11}", fg=_COLOURS[verdict.outcome])
     advice = f"; {click.style(verdict.advice, fg='cyan')}" if verdict.advice and verdict.outcome != "passed" else ""
-    echo(f"{mark} {verdict.criterion.id}: {verdict.measured} (expected: {verdict.criterion.expected}){advice}")
+    # A server's errors are in here, and a terminal would obey what they hold.
+    said = printable(f"{verdict.criterion.id}: {verdict.measured} (expected: {verdict.criterion.expected})")
+    echo(f"{mark} {said}{advice}")
 
 
 def _now() -> str:

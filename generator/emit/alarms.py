@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.catalog.metrics import alerts
+from generator.catalog.metrics import alerts, counters
 from generator.emit.monitoring import floors
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from generator.spec.load import Spec
     from generator.spec.monitoring import Monitoring
 
-_MEASURED = frozenset({"vllm", "llamacpp"})  # engines that export metrics (nix/data/metrics.toml)
 _SHOWN = 4  # servers whose commands are spelt out
 
 
@@ -27,7 +26,7 @@ def features(spec: Spec) -> frozenset[str]:
     monitoring = spec.deployment.monitoring
     found = {
         **dict.fromkeys(engines, True),
-        "metrics": bool(engines & _MEASURED),
+        "metrics": bool(engines & counters().keys()),
         "amd": amd,
         "gtt": any(machine.gtt_mib is not None for machine in machines),
         "floor": bool(floors(spec)),

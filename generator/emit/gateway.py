@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from generator.spec.address import asked_at, bracketed
 from generator.spec.service import GATEWAY
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from generator.spec.load import Spec
     from generator.spec.model import Machine
     from generator.spec.service import Service
-
-_ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - where to ask, not where to listen
 
 
 def gateway_data(spec: Spec, gateway: Gateway) -> dict[str, Any]:
@@ -73,8 +72,7 @@ def _backends(spec: Spec, gateway: Gateway) -> Iterator[dict[str, Any]]:
 def _url(service: Service, machine: Machine, gateway: Gateway) -> str:
     if machine.name != gateway.machine:
         return f"http://{machine.name}:{service.port}"
-    host = "127.0.0.1" if service.host in _ANYWHERE else service.host
-    return f"http://{f'[{host}]' if ':' in host else host}:{service.port}"
+    return f"http://{bracketed(asked_at(service.host), service.port)}"
 
 
 def _models(spec: Spec, service: Service) -> tuple[str, ...]:

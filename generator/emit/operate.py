@@ -25,8 +25,37 @@ def key_generator(name: str) -> str:
 
 def key_header(service: Service) -> str:
     """Return the start of a pipe that hands curl a service's key: on its standard input, where nobody sees it."""
-    file = f"/run/credentials/{service.unit}.service/api-key"
-    return f"sed 's/^/Authorization: Bearer /' {file} | "
+    return f"sed 's/^/Authorization: Bearer /' {_key_file(service)} | "
+
+
+def verify(machine: Machine, services: tuple[Service, ...], login: str) -> Iterator[str]:
+    """Yield how everything is verified at once, with the keys that services ask for: none in a file, none in sight."""
+    words = ["llmflake", "verify", "SPEC", machine.name]
+    asking = [service for service in services if service.api_key or service.health.key_file]
+    read = {service.name: _read_key(machine, service, login) for service in asking}
+    if len(read) == 1:
+        ((name, command),) = read.items()
+        yield from block(f"{command} | {shlex.join([*words, '--soak', '1h', '--key-file', f'{name}=-'])}")
+    else:
+        given = [f" --key-file {shlex.quote(name)}=<({command})" for name, command in read.items()]
+        yield from block(shlex.join([*words, "--soak", "1h"]) + "".join(given))
+    if read:
+        local = [word for service in asking for word in ("--key-file", f"{service.name}={_key_file(service)}")]
+        yield from ("On the machine itself, as root, the keys are there already:", "")
+        yield from block(shlex.join([*words, "--local", "--soak", "1h", *local]))
+
+
+def _read_key(machine: Machine, service: Service, login: str) -> str:
+    """Return the command that prints a service's key."""
+    if service.api_key:
+        return shlex.join(["clan", "vars", "get", machine.name, f"{key_generator(service.name)}/api-key"])
+    return f"{login} {shlex.quote(shlex.join(['cat', _key_file(service)]))}"
+
+
+def _key_file(service: Service) -> str:
+    """Return the file on the machine that holds a service's key."""
+    file = None if service.api_key else service.health.key_file
+    return file or f"/run/credentials/{service.unit}.service/api-key"
 
 
 def keys(machine: Machine, services: tuple[Service, ...], front: Gateway | None) -> Iterator[str]:

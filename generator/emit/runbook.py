@@ -7,7 +7,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from generator.emit.alarms import alarms
-from generator.emit.operate import block, gateway, key_header, keys, rollback
+from generator.emit.operate import block, gateway, key_header, keys, rollback, verify
+from generator.spec.address import asked_at, bracketed
 from generator.spec.service import GATEWAY
 from generator.spec.ssh import ssh_target
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from generator.spec.service import Service
 
 _MARKER = "<!-- Managed by llmflake: generated; change the spec and generate again. -->"
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - where to ask, not where to listen
 
 
 def runbook(spec: Spec) -> str:
@@ -61,7 +61,7 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
         "All of it at once, where SPEC is the file that this was generated from; below are the steps by hand:",
         "",
     )
-    yield from block(shlex.join(["llmflake", "verify", "SPEC", machine.name, "--soak", "1h"]))
+    yield from verify(machine, services, login)
     yield from _system(machine, login)
     for service in services:
         yield from _service(service, login, spec)
@@ -107,11 +107,10 @@ def _service(service: Service, login: str, spec: Spec) -> Iterator[str]:
     if name is None:
         return
     body = json.dumps({"model": name, "messages": [{"role": "user", "content": "What is 2+2?"}]}, ensure_ascii=False)
-    host = _ANYWHERE.get(service.host, f"[{service.host}]" if ":" in service.host else service.host)
     ask = [
         *("curl", "--silent", "--header", "Content-Type: application/json", "--data", body),
         *(("--header", "@-") if service.api_key else ()),
-        f"http://{host}:{service.port}/v1/chat/completions",
+        f"http://{bracketed(asked_at(service.host), service.port)}/v1/chat/completions",
     ]
     key = key_header(service) if service.api_key else ""
     yield from ("It answers, and the answer holds 4. Loading is not health: only an answer is.", "")

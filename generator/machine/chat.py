@@ -87,16 +87,25 @@ class Reply:
 _ENOUGH = 4
 
 
+def bearer(key: str | None) -> dict[str, str]:
+    """Return the header that carries a key, none without one."""
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
 async def ask(
     client: httpx.AsyncClient, url: str, request: Request, limits: Limits | None = None, *, key: str | None = None
 ) -> Reply:
     """Ask a server at ``url`` (scheme, host, port) and wait for the whole answer, or for what goes wrong."""
     limits = limits or Limits()
-    reading = _Reading(limits.size)
+    reading = _Reading(limits.size, key)
     timeout = httpx.Timeout(limits.pause, connect=min(limits.total, 10.0))
-    headers = {"authorization": f"Bearer {key}"} if key else {}
     prepared = client.build_request(
-        "POST", url + _PATH, json=request.body(), headers=headers, timeout=timeout, extensions={"trace": reading.trace}
+        "POST",
+        url + _PATH,
+        json=request.body(),
+        headers=bearer(key),
+        timeout=timeout,
+        extensions={"trace": reading.trace},
     )
     try:
         async with asyncio.timeout(limits.total):
@@ -119,9 +128,10 @@ async def ask(
 class _Reading:
     """An answer while it is being read."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, key: str | None) -> None:
         self._began = time.perf_counter()
         self._size = size
+        self._key = key
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._model = self._finish = ""
@@ -138,7 +148,7 @@ class _Reading:
 
     async def stream(self, response: httpx.Response) -> Fault | None:
         if response.status_code != httpx.codes.OK:
-            return await _refused(response)
+            return await _refused(response, self._key or "")
         received, done = 0, False
         async for line, size in _lines(response):
             received += size
@@ -189,7 +199,7 @@ class _Reading:
 
     async def whole(self, response: httpx.Response) -> Fault | None:
         if response.status_code != httpx.codes.OK:
-            return await _refused(response)
+            return await _refused(response, self._key or "")
         body = b""
         async for part in response.aiter_bytes():
             body += part
@@ -224,12 +234,15 @@ class _Reading:
         )
 
 
-async def _refused(response: httpx.Response) -> Fault:
-    text = b""
+async def _refused(response: httpx.Response, key: str) -> Fault:
+    """Read why a request was refused; some servers repeat the key, which belongs into no log."""
+    text, secret = b"", key.encode()
     async for part in response.aiter_bytes():
         text += part
-        if len(text) > _ERROR_BYTES:
+        if len(text) > _ERROR_BYTES + len(secret):
             break
+    if secret:
+        text = text.replace(secret, b"...")
     return Fault("status", text[:_ERROR_BYTES].decode("utf-8", "replace").strip(), response.status_code)
 
 

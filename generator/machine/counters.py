@@ -67,9 +67,10 @@ async def read(client: httpx.AsyncClient, url: str, names: Names, *, limit: floa
     """Ask a server for its counters; say why there are none. ``limit`` is in seconds."""
     import httpx
 
-    headers = {"authorization": f"Bearer {key}"} if key else {}
+    from generator.machine.chat import bearer
+
     try:
-        response = await client.get(f"{url}/metrics", headers=headers, timeout=limit)
+        response = await client.get(f"{url}/metrics", headers=bearer(key), timeout=limit)
         response.raise_for_status()
         return counters(names, response.text)
     except (httpx.HTTPError, ValueError) as error:

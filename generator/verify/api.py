@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from generator.machine.chat import Reply, Request, ask
+from generator.machine.chat import Reply, Request, ask, bearer
 from generator.machine.degenerate import degenerate
 from generator.machine.known import judge
 from generator.verify.load import LIMITS, Server, client
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _BUDGET = 24  # tokens
 _ESSAY = 160
-_EXACT = frozenset({"vllm", "llamacpp"})  # engines that go on until the budget when told
-_REFUSES = _EXACT  # engines that refuse what is longer than their context; Ollama cuts it silently
 _CORRECT = "look into the service's log, and load the model anew"
 
 
@@ -34,12 +32,12 @@ async def check(expected: ServiceExpectation, server: Server) -> AsyncIterator[V
         if known.fault is not None and known.fault.kind in {"unreachable", "timeout"}:
             return  # nobody is there: every further question would say the same
         prompt = ({"role": "user", "content": "Describe the sea in a few sentences."},)
-        exact = Request(server.model, prompt, _BUDGET, exact=expected.service.engine in _EXACT)
+        exact = Request(server.model, prompt, _BUDGET, exact=expected.exact)
         yield judge_budget(expected, await ask(http, server.url, exact, LIMITS, key=server.key))
         essay = await ask(http, server.url, Request(server.model, prompt, _ESSAY), LIMITS, key=server.key)
         yield judge_output(expected, essay)
         yield judge_stream(expected, essay)
-        if expected.context is not None and expected.service.engine in _REFUSES:
+        if expected.context is not None and expected.exact:
             long = ({"role": "user", "content": "word " * (expected.context + 64)},)
             reply = await ask(http, server.url, Request(server.model, long, 8), LIMITS, key=server.key)
             yield judge_too_long(expected, reply)
@@ -49,9 +47,8 @@ async def check(expected: ServiceExpectation, server: Server) -> AsyncIterator[V
 
 
 async def _models(http: httpx.AsyncClient, server: Server) -> dict[str, Any] | str:
-    headers = {"authorization": f"Bearer {server.key}"} if server.key else {}
     try:
-        response = await http.get(f"{server.url}/v1/models", headers=headers, timeout=30)
+        response = await http.get(f"{server.url}/v1/models", headers=bearer(server.key), timeout=30)
         response.raise_for_status()
         data: dict[str, Any] = response.json()
     except (httpx.HTTPError, ValueError) as error:
@@ -91,12 +88,11 @@ def judge_known(expected: ServiceExpectation, reply: Reply) -> Verdict:
 
 def judge_budget(expected: ServiceExpectation, reply: Reply) -> Verdict:
     """Judge whether an answer has as many tokens as were asked for."""
-    exact = expected.service.engine in _EXACT
-    what = f"a budget of {_BUDGET} tokens gives {'exactly' if exact else 'at most'} {_BUDGET}"
+    what = f"a budget of {_BUDGET} tokens gives {'exactly' if expected.exact else 'at most'} {_BUDGET}"
     criterion = _criterion(expected, "budget", what, "OpenAI's protocol: max_tokens")
     if reply.fault is not None:
         return criterion.failed(f"{reply.fault.kind}: {reply.fault.what}", _CORRECT)
-    holds = reply.tokens == _BUDGET if exact else 0 < reply.tokens <= _BUDGET
+    holds = reply.tokens == _BUDGET if expected.exact else 0 < reply.tokens <= _BUDGET
     return criterion.decide(holds, f"{reply.tokens} tokens, ended by {reply.finish}", _CORRECT, reply.tokens, "tokens")
 
 

@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-# A number that is better when it is larger; the others are better when smaller.
-_LARGER = frozenset({"tokens/s", "MiB"})
-_COMPARED = frozenset({"tokens/s", "s"})
+# The units that are compared: 1 where more is worse, -1 where less is.
+_WORSE = {"s": 1, "tokens/s": -1}
 _NOISE = 0.1  # of the earlier value
 
 
@@ -55,8 +54,11 @@ def _worse(before: dict[str, Any], verdict: Verdict) -> str | None:
     if before["outcome"] == "passed" and verdict.outcome != "passed":
         return f"{verdict.outcome}: {verdict.measured}"
     old, new = before.get("value"), verdict.value
-    if not old or new is None or verdict.unit not in _COMPARED or before.get("unit") != verdict.unit:
+    if not old or new is None or verdict.unit not in _WORSE or before.get("unit") != verdict.unit:
         return None
     change = (new - old) / old
-    loss = -change if verdict.unit in _LARGER else change
-    return f"{verdict.measured}: {abs(change):.0%} {'less' if change < 0 else 'more'}" if loss > _NOISE else None
+    return (
+        f"{verdict.measured}: {abs(change):.0%} {'less' if change < 0 else 'more'}"
+        if change * _WORSE[verdict.unit] > _NOISE
+        else None
+    )

@@ -32,7 +32,7 @@ def judge(expected: ServiceExpectation, record: Record) -> Iterator[Verdict]:
     if record.stopped and record.seconds < record.wanted:
         yield duration.not_checked(f"stopped after {said}", "let it run to its end")
     else:
-        yield duration.decide(record.replies > 0, said, "no request was answered", record.seconds, "s")
+        yield duration.decide(record.replies > 0, said, "no request was answered")
     yield _errors(criterion("errors", "no request fails", _HOUR), record)
     restarts = criterion("restarts", "the server does not restart", _HOUR)
     yield restarts.decide(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from generator.machine.known import Known
 from generator.plan.planner import make_plan
+from generator.spec.address import asked_at
 from generator.verify.floors import floors
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from generator.spec.service import Service
     from generator.verify.floors import Floors
 
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask, not where to listen
+# Engines that go on until the budget when told, and refuse what is longer than their context; Ollama cuts it silently.
+_EXACT = frozenset({"vllm", "llamacpp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class ServiceExpectation:
     concurrency: int
     known: Known
     floors: Floors
+
+    @property
+    def exact(self) -> bool:
+        """Whether the engine answers with as many tokens as it is told, and refuses what it cannot hold."""
+        return self.service.engine in _EXACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ def _service(spec: Spec, service: Service, accepted_by: Floors) -> ServiceExpect
         service=service,
         model=model,
         name=(model.served_name or model.repository) if model is not None else next(iter(service.models), None),
-        host=_ANYWHERE.get(service.host, service.host),
+        host=asked_at(service.host),
         context=context,
         concurrency=max(1, min(slots, _MOST_AT_ONCE)),
         # A budget that does not fit beside its question would be refused.

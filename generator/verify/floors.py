@@ -29,6 +29,7 @@ class Floors:
     first_token: Bound  # seconds, at most
     decode: Bound  # tokens a second of one request, at least
     band: tuple[float, float] | None = None  # tokens a second that the plan expects; outside is worth a look
+    first_band: tuple[float, float] | None = None  # seconds to the first token that the plan expects
     memory: Bound | None = None  # MiB of the machine's GPU memory, at most
 
 
@@ -52,7 +53,8 @@ def floors(service: Service, plan: Plan, machine: str) -> Floors:
             decode = Bound(band[0], "plan: decode at least; the spec accepts that it is slow")
         if speed.first_token is not None and speed.first_token.high > first.value:
             first = Bound(speed.first_token.high, "plan: first token at most; the spec accepts that it is slow")
-    return Floors(first, decode, band, _memory(found, planned))
+    first_band = None if speed is None or speed.first_token is None else (speed.first_token.low, speed.first_token.high)
+    return Floors(first, decode, band, first_band, _memory(found, planned))
 
 
 def _memory(machine: MachinePlan, planned: ServicePlan) -> Bound | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import httpx
@@ -23,15 +23,14 @@ class Server:
 
     url: str
     model: str | None
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Replies to requests of which ``at_once`` were under way at any time, and how long all took in seconds."""
+    """Replies to requests, and how long all took in seconds."""
 
     replies: tuple[Reply, ...]
-    at_once: int
     seconds: float
 
     @property
@@ -63,7 +62,7 @@ async def send(server: Server, requests: Sequence[Request], at_once: int, limits
 
         began = loop.time()
         replies = await asyncio.gather(*(one(request) for request in requests))
-        return Burst(tuple(replies), at_once, loop.time() - began)
+        return Burst(tuple(replies), loop.time() - began)
 
 
 def median(values: Sequence[float]) -> float | None:

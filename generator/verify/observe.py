@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
+
+from generator.catalog.acceptance import facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,7 +15,6 @@ if TYPE_CHECKING:
     from generator.verify.transport import Transport
 
 _PROPERTIES = (
-    "Id",
     "LoadState",
     "ActiveState",
     "Result",
@@ -20,8 +22,7 @@ _PROPERTIES = (
     "FragmentPath",
     "DropInPaths",
     "NeedDaemonReload",
-    "MemoryCurrent",
-    "InvocationID",
+    "ExecStart",
 )
 # Who holds the GPU open: the control group of each such process names its service.
 _GPU_USERS = (
@@ -63,7 +64,7 @@ def commands(expected: MachineExpectation) -> dict[str, list[str]]:
             f"{unit}.service",
             *(f"--property={name}" for name in _PROPERTIES),
         ]
-        wanted[f"log:{unit}"] = ["journalctl", "-b", "-o", "cat", "--no-pager", "-n", "20000", "-u", f"{unit}.service"]
+        wanted[f"log:{unit}"] = _log(unit)
         if service.model is not None:
             download = f"llm-model-{service.model.name}.service"
             shown = ("LoadState", "Description", "Result")
@@ -72,6 +73,14 @@ def commands(expected: MachineExpectation) -> dict[str, list[str]]:
             runtime = service.service.container.runtime
             wanted[f"image:{unit}"] = [runtime, "inspect", "--format", "{{.ImageName}} {{.Image}}", unit]
     return wanted
+
+
+def _log(unit: str) -> list[str]:
+    """Return the command for the lines of a unit's log of this boot that a verdict is made of, and nobody's prompts."""
+    patterns = [line["pattern"] for line in facts()["memory_line"]]
+    patterns += [line[which] for line in facts()["log_line"] for which in ("pattern", "slow")]
+    journal = shlex.join(["journalctl", "-b", "-o", "cat", "--no-pager", "-n", "200000", "-u", f"{unit}.service"])
+    return ["sh", "-c", f"{journal} | {shlex.join(['grep', '-aE', '|'.join(patterns)])} | tail -n 1000"]
 
 
 def observe(transport: Transport, wanted: Mapping[str, list[str]]) -> dict[str, Output]:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from generator.errors import printable
 from generator.verify.verdict import ACCEPTED, NOT_ACCEPTED, Verdict, exit_code
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def to_markdown(report: Report) -> str:
     lines = [
         f"# Acceptance of {report.machine}: {report.conclusion}",
         "",
-        f"{report.spec}, {report.when}, llmflake {report.version}. {summary(report.verdicts)}.",
+        f"{_cell(report.spec)}, {report.when}, llmflake {report.version}. {summary(report.verdicts)}.",
         "",
         "| criterion | expected | measured | verdict | rule |",
         "| --- | --- | --- | --- | --- |",
@@ -86,8 +87,13 @@ def to_markdown(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
+# What would end a cell, or be more than text: a model's answers are in here, and "![](…)" is fetched by who looks.
+_ESCAPES = str.maketrans({**{char: f"\\{char}" for char in "\\|`["}, "<": "&lt;"})
+
+
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    """Return a text on one line; what cannot be printed, as half of a surrogate pair, as an escape."""
+    return printable(" ".join(text.split())).translate(_ESCAPES)
 
 
 def to_junit(report: Report) -> str:
@@ -113,8 +119,8 @@ def to_junit(report: Report) -> str:
 
 
 def _plain(text: str) -> str:
-    """Leave out what XML cannot hold: a broken model's answers have it."""
-    return "".join(char for char in text if char >= " " or char in "\t\n")
+    """Write as escapes what XML cannot hold: a broken model's answers have it."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 FORMATS = {".md": to_markdown, ".json": to_json, ".xml": to_junit}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from generator.verify import engine_memory
 from generator.verify.system import criterion, unseen
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def judge(expected: MachineExpectation, seen: Mapping[str, Output]) -> Iterator[
         return
     yield _agent(expected, hardware.target or "", seen["rocminfo"])
     yield _pool(expected, seen["rocminfo"])
+    yield from engine_memory.judge(expected, seen)
     for name, what, program in (
         ("smi", "amd-smi or rocm-smi lists the GPU", "rocm_smi"),
         ("hip", "hipconfig --check finds nothing wrong", "hipconfig"),

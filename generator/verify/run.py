@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from generator.catalog.acceptance import engine_metrics
+from generator.catalog.metrics import counters
 from generator.machine.counters import Names
-from generator.verify import api, endurance, metrics, rocm, service, speed, system
+from generator.verify import api, endurance, engine_memory, metrics, rocm, service, speed, system
+from generator.verify.keys import keyed
 from generator.verify.load import Server
 from generator.verify.observe import commands, observe
 from generator.verify.soak import Load, soak
@@ -18,7 +19,7 @@ from generator.verify.transport import TransportError
 from generator.verify.verdict import Criterion, Phase, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from generator.verify.expectation import MachineExpectation, ServiceExpectation
     from generator.verify.soak import Record
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _MACHINE = {"system": system.judge, "rocm": rocm.judge, "service": service.judge}
 _SERVER = {"api": api.check, "speed": speed.check, "metrics": metrics.check}
+_OPEN = frozenset({"metrics"})  # vLLM asks for no key there, and what does says so itself
 _REACH = "the machine is reachable"
 
 
@@ -35,7 +37,7 @@ class Plan:
 
     phases: tuple[Phase, ...]
     soak_seconds: float = 0.0
-    key: str | None = None
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)  # by service
 
 
 def verify(
@@ -46,6 +48,8 @@ def verify(
     if wanted:
         try:
             seen = observe(transport, commands(expected))
+            if "rocm" in wanted:
+                seen |= observe(transport, engine_memory.questions(expected, seen))
         except TransportError as error:
             yield from (unreachable(expected, phase, error) for phase in wanted)
         else:
@@ -53,16 +57,29 @@ def verify(
                 yield from _MACHINE[phase](expected, seen)
     for one in expected.services:
         try:
-            keyed = one.service.api_key or one.service.health.key_file is not None
-            server = Server(transport.url(one.host, one.service.port), one.name, plan.key if keyed else None)
+            server = Server(transport.url(one.host, one.service.port), one.name, plan.keys.get(one.service.name))
         except TransportError as error:
             yield from (unreachable(expected, phase, error) for phase in plan.phases if phase in _SERVER)
             continue
-        for phase in plan.phases:
-            if phase in _SERVER:
-                yield from _each(_SERVER[phase](one, server))
-        if plan.soak_seconds > 0:
-            yield from _soak(one, server, plan.soak_seconds, tell)
+        yield from _server(one, server, plan, tell)
+
+
+def _server(one: ServiceExpectation, server: Server, plan: Plan, tell: Callable[[Record], None]) -> Iterator[Verdict]:
+    """Check a server by asking it."""
+    locked = keyed(one.service) and server.key is None
+    for phase in plan.phases:
+        if phase in _SERVER and locked and phase not in _OPEN:
+            yield _no_key(one, phase)
+        elif phase in _SERVER:
+            yield from _each(_SERVER[phase](one, server))
+    if plan.soak_seconds > 0:
+        yield from [_no_key(one, "soak")] if locked else _soak(one, server, plan.soak_seconds, tell)
+
+
+def _no_key(one: ServiceExpectation, phase: Phase) -> Verdict:
+    name = one.service.name
+    criterion = Criterion(phase, "key-file", name, "the key that it asks for is given", "spec: services.*.api_key")
+    return criterion.not_checked("no key was given", f"give --key-file {name}=FILE; RUNBOOK.md says how to get it")
 
 
 def unreachable(expected: MachineExpectation, phase: Phase, error: TransportError) -> Verdict:
@@ -85,7 +102,7 @@ def _each(verdicts: AsyncIterator[Verdict]) -> Iterator[Verdict]:
 def _soak(
     expected: ServiceExpectation, server: Server, seconds: float, tell: Callable[[Record], None]
 ) -> Iterator[Verdict]:
-    found = engine_metrics().get(expected.service.engine)
+    found = counters().get(expected.service.engine)
     names = None
     if found is not None:
         names = Names(tuple(found["progress"]), found["running"], found["waiting"], found.get("finished"))

@@ -109,7 +109,7 @@ def _fast_path(machine: MachineExpectation, expected: ServiceExpectation, log: O
         if not same:
             continue
         wanted = _criterion(expected, "fast-path", f"its log says: {record['pattern']}", record["source"])
-        if log.code != 0 or not log.out.strip():
+        if log.code != 0 or (log.err.strip() and not log.out.strip()):
             yield wanted.not_checked(unseen(log))
             continue
         found = re.findall(rf".*(?:{record['pattern']}|{record['slow']}).*", log.out)

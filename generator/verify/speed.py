@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from generator.machine.chat import Request
 from generator.verify.load import Burst, Server, median, send
+from generator.verify.prompts import Sized, send_sized
 from generator.verify.verdict import Criterion, Verdict
 
 if TYPE_CHECKING:
@@ -15,17 +16,21 @@ if TYPE_CHECKING:
 
 _TOKENS = 96
 _ROUNDS = 3
+_TOLERANCE = 0.1  # of the length of a prompt
 _TOPICS = ("tides", "bridges", "bread", "clocks", "rivers", "maps", "glass", "winter", "salt", "paper", "roads", "bees")
 
 
 async def check(expected: ServiceExpectation, server: Server) -> AsyncIterator[Verdict]:
     """Measure a service's speed, one verdict after the other."""
-    exact = expected.service.engine in {"vllm", "llamacpp"}
-    alone = await send(server, requests(server, _ROUNDS, exact=exact), 1)
-    yield judge_first_token(expected, alone)
+    alone = await send(server, requests(server, _ROUNDS, exact=expected.exact), 1)
+    yield judge_short(expected, alone)
+    length, limit = expected.service.expect.prompt_tokens, expected.floors.first_token.value
+    yield judge_first_token(expected, await send_sized(server, length, expected.context, limit))
     yield judge_decode(expected, alone)
     if expected.concurrency > 1:
-        together = await send(server, requests(server, expected.concurrency, exact=exact), expected.concurrency)
+        together = await send(
+            server, requests(server, expected.concurrency, exact=expected.exact), expected.concurrency
+        )
         yield judge_together(expected, alone, together)
 
 
@@ -50,17 +55,50 @@ def _rates(burst: Burst) -> list[float]:
     return [reply.rate for reply in burst.replies if reply.fault is None and reply.rate is not None]
 
 
-def judge_first_token(expected: ServiceExpectation, alone: Burst) -> Verdict:
-    """Judge the median time to first token of single requests."""
-    limit = expected.floors.first_token
-    criterion = Criterion(
-        "speed", "first-token", expected.service.name, f"first token within {limit.value:g} s", limit.rule
-    )
+def judge_short(expected: ServiceExpectation, alone: Burst) -> Verdict:
+    """Say the median time to first token of a question of a few words, which is held against nothing."""
+    rule = "for comparison: the first token is judged at services.*.expect.prompt_tokens"
+    criterion = Criterion("speed", "short-prompt", expected.service.name, "a question is answered at all", rule)
     first = median(_firsts(alone))
     if first is None:
         return criterion.failed("; ".join(alone.faults) or "no token came", "see the phase api")
+    tokens = max(reply.prompt_tokens for reply in alone.replies)
+    said = f"first token after {first:.3f} s (median of {len(alone.replies)}, prompts of up to {tokens} tokens)"
+    return criterion.passed(said, first, "s")
+
+
+def judge_first_token(expected: ServiceExpectation, sized: Sized | str) -> Verdict:
+    """Judge the median time to first token at the length of prompt that the spec is about."""
+    limit, band = expected.floors.first_token, expected.floors.first_band
+    wanted = expected.service.expect.prompt_tokens if isinstance(sized, str) else sized.wanted
+    what = f"first token of {wanted} tokens within {limit.value:g} s"
+    what += f", expected {band[0]:.3g} to {band[1]:.3g}" if band else ""
+    rule = f"{limit.rule}; spec: services.{expected.service.name}.expect.prompt_tokens"
+    criterion = Criterion("speed", "first-token", expected.service.name, what, rule)
+    if isinstance(sized, str):
+        if sized:
+            return criterion.failed(sized, "see the phase api")
+        return criterion.not_checked("the server does not say how many tokens a prompt has", "see its usage field")
+    burst = Burst(sized.replies, 0.0)
+    first = median(_firsts(burst))
+    if burst.faults or first is None:
+        return criterion.failed("; ".join(burst.faults) or "no token came", "see the phase api")
+    counts = [reply.prompt_tokens for reply in sized.replies]
+    said = f"{first:.3f} s{_beside(first, band)}"
+    said += f" (median of {len(counts)}, prompts of {min(counts)} to {max(counts)} tokens)"
+    if abs((median(counts) or 0) - wanted) > _TOLERANCE * wanted:
+        return criterion.not_checked(
+            said, f"no prompt of {wanted} tokens could be made; set prompt_tokens to what comes"
+        )
     advice = "shorten prompts, lower vllm.max_num_batched_tokens, or see whether the GPU is used at all"
-    return criterion.decide(first < limit.value, f"{first:.3f} s (median of {len(alone.replies)})", advice, first, "s")
+    return criterion.decide(first < limit.value, said, advice, first, "s")
+
+
+def _beside(value: float, band: tuple[float, float] | None) -> str:
+    """Say where a value is outside of the plan's band, which is worth a look and no failure."""
+    if band is None or band[0] <= value <= band[1]:
+        return ""
+    return " (below the band)" if value < band[0] else " (above the band)"
 
 
 def judge_decode(expected: ServiceExpectation, alone: Burst) -> Verdict:
@@ -71,9 +109,8 @@ def judge_decode(expected: ServiceExpectation, alone: Burst) -> Verdict:
     rate = median(_rates(alone))
     if rate is None:
         return criterion.failed("; ".join(alone.faults) or "too few tokens came to say", "see the phase api")
-    beside = " (below the band)" if band and rate < band[0] else " (above the band)" if band and rate > band[1] else ""
     advice = "the model may run on the CPU or on slow kernels: see the phases rocm and service"
-    return criterion.decide(rate >= floor.value, f"{rate:.1f} tokens/s{beside}", advice, rate, "tokens/s")
+    return criterion.decide(rate >= floor.value, f"{rate:.1f} tokens/s{_beside(rate, band)}", advice, rate, "tokens/s")
 
 
 def judge_together(expected: ServiceExpectation, alone: Burst, together: Burst) -> Verdict:

@@ -51,7 +51,7 @@ def numbers(text: str) -> tuple[int, ...]:
 def unseen(output: Output) -> str:
     """Say why a command said nothing."""
     said = (output.err or output.out).strip().splitlines()
-    return said[-1][:160] if said else f"exit code {output.code}"
+    return said[-1].strip()[:160] if said else f"exit code {output.code}"
 
 
 def _kernel(expected: MachineExpectation, output: Output) -> Verdict:

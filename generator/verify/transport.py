@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from generator.process import Output, ProcessError, run, start
+from generator.spec.address import bracketed
 from generator.spec.ssh import ssh_target
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Local:
 
     def url(self, host: str, port: int) -> str:
         """Return the address as it is."""
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"http://{bracketed(host, port)}"
 
 
 class Ssh:
@@ -115,7 +116,7 @@ class Ssh:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 here = probe.getsockname()[1]
-            there = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            there = bracketed(host, port)
             output = self._control("forward", "-L", f"127.0.0.1:{here}:{there}")
             if output.code != 0:
                 raise TransportError(output.err.strip() or f"ssh does not forward {there}")
