@@ -82,8 +82,8 @@ def retire(program: str, unit: str, image: str, accepted: str | None) -> None:
         run(program, "tag", image, _own_name(unit, image))
         say(f"an older image stays as {_own_name(unit, image)}, for none was accepted yet")
     elif image != accepted:
-        say(f"removing {image}, which is older than that")
-        remove(program, image)
+        gone = remove(program, image)
+        say(f"{image}, which is older than that, {'is removed' if gone else 'stays: it is in use'}")
 
 
 def remove(program: str, image: str) -> bool:
@@ -91,6 +91,8 @@ def remove(program: str, image: str) -> bool:
 
     Returns whether it is gone.
     """
+    if run(program, "ps", "--all", "--quiet", "--filter", f"ancestor={image}"):
+        return False  # with its names, so that it is found again
     for name in tags(program, image):
         if name.startswith(NAMES):
             silently(program, "rmi", name)
