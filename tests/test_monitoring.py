@@ -265,7 +265,9 @@ def test_every_recording_rule_has_a_unit_test(rules: list[dict[str, Any]]) -> No
 
 def test_promtool_accepts_the_configuration(nix: Nix, tmp_path: Path) -> None:
     configs = evaluate(nix, deployment(), 'lib.scrape.configs d "aspen1"')
-    assert [config["job_name"] for config in configs] == [*("vllm", "llamacpp", "llamacpp-chat-aspen2", "llm-node")]
+    assert [config["job_name"] for config in configs] == [
+        *("vllm", "llamacpp", "llamacpp-chat-aspen2", "traefik", "llm-node")
+    ]
     assert configs[0]["static_configs"][0]["targets"] == ["127.0.0.1:8000"]
     check_config({"scrape_configs": configs}, tmp_path)
 

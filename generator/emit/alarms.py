@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from generator.catalog.metrics import alerts
 from generator.emit.monitoring import floors
+from generator.spec.gateway import certificate_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,9 +21,12 @@ _SHOWN = 4  # servers whose commands are spelt out
 
 def features(spec: Spec) -> frozenset[str]:
     """Return what a deployment has that an alert may need: the same as ``features`` of nix/lib/monitoring.nix."""
-    running = {name: services for name, services in spec.placement.services_on.items() if services}
-    engines = {service.engine for services in running.values() for service in services}
-    machines = [spec.deployment.machines[name] for name in running]
+    services = [service for on_machine in spec.placement.services_on.values() for service in on_machine]
+    gateways = spec.deployment.gateways.values()
+    watched = {name for name, on_machine in spec.placement.services_on.items() if on_machine}
+    watched |= {gateway.machine for gateway in gateways}
+    engines = {service.engine for service in services}
+    machines = [machine for name, machine in spec.deployment.machines.items() if name in watched]
     amd = any(machine.hardware is not None and machine.hardware.accelerator == "rocm" for machine in machines)
     monitoring = spec.deployment.monitoring
     found = {
@@ -33,6 +37,12 @@ def features(spec: Spec) -> frozenset[str]:
         "floor": bool(floors(spec)),
         "models": bool(spec.deployment.models),
         "smu": monitoring is not None and monitoring.smu_exporter,
+        "keys": bool(gateways) or any(service.api_key for service in services),
+        "certificates": any(
+            gateway.tls.certificate is not None
+            or certificate_metrics(gateway, () if monitoring is None else monitoring.machines)
+            for gateway in gateways
+        ),
     }
     return frozenset(name for name, has in found.items() if has)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from generator.spec.gateway import certificate_metrics
 from generator.spec.service import GATEWAY
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ _ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - where to ask, not where
 
 def gateway_data(spec: Spec, gateway: Gateway) -> dict[str, Any]:
     """Return a gateway as JSON values, by the names of the Nix options (nix/services/llm/gateway-options.nix)."""
+    monitoring = spec.deployment.monitoring
+    measured = certificate_metrics(gateway, () if monitoring is None else monitoring.machines)
     tls = {"enable": gateway.tls.enable, "certificate": gateway.tls.certificate, "key": gateway.tls.key}
     return {
         "machine": gateway.machine,
@@ -31,6 +34,7 @@ def gateway_data(spec: Spec, gateway: Gateway) -> dict[str, Any]:
             "entryPoints": list(gateway.entry_points),
             "tls": _some({**tls, "resolver": gateway.tls.resolver}),
             "litellmPort": gateway.litellm_port,
+            **({"metricsPort": gateway.metrics_port} if measured else {}),
             "clients": list(gateway.clients),
             "limits": {
                 "requestsPerMinute": gateway.requests_per_minute,

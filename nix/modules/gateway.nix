@@ -15,6 +15,7 @@ let
     genAttrs
     getExe
     mapAttrsToList
+    mkDefault
     mkForce
     mkIf
     mkMerge
@@ -71,6 +72,11 @@ in
           allowedTCPPorts = [ settings.port ];
         })
       );
+      llmflake.monitoring.certificateFiles =
+        mkIf (settings.tls.certificate != null && config.llmflake.monitoring.exporter.configure)
+          {
+            ${settings.name} = mkDefault settings.tls.certificate;
+          };
       systemd.services.traefik.serviceConfig.LoadCredential = mkIf (settings.tls.certificate != null) [
         "tls-certificate:${settings.tls.certificate}"
         "tls-key:${settings.tls.key}"
