@@ -49,7 +49,7 @@ let
   litellm = pure.gateway.behind settings == "litellm";
   credentials = pure.litellm.credentials settings;
   # LiteLLM looks for the module beside its configuration, which nixpkgs puts into the store.
-  auth = "${baseNameOf "${../programs/gateway}"}.llmflake.authenticate";
+  beside = baseNameOf "${../programs/gateway}";
   wrong = pure.litellm.problem config.services.litellm.package.version;
   cloudKeys = map (cloud: "${settings.name}.${cloud.name}") settings.clouds;
 in
@@ -123,7 +123,7 @@ in
       services.litellm = {
         enable = true;
         port = settings.litellmPort;
-        settings = pure.litellm.settings settings auth;
+        settings = pure.litellm.settings settings beside;
         environment = pure.litellm.environment;
       };
       systemd.services.litellm.serviceConfig = pure.unit.helper // {
