@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from generator.catalog.metrics import alerts
 from generator.emit.monitoring import floors
+from generator.emit.operate import block
 from generator.spec.gateway import certificate_metrics
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def alarms(spec: Spec, logins: Mapping[str, str]) -> Iterator[str]:
     for alert in alerts():
         if here.issuperset(alert.needs):
             yield from (f"### {alert.name}", "", f"*{alert.severity}*: {alert.see}", "", alert.do, "")
-            yield from _block(_commands(alert, spec, logins))
+            yield from block(*_commands(alert, spec, logins))
 
 
 def _where(monitoring: Monitoring, logins: Mapping[str, str]) -> Iterator[str]:
@@ -75,10 +76,10 @@ def _where(monitoring: Monitoring, logins: Mapping[str, str]) -> Iterator[str]:
         pages = " and ".join(f"{name} at <http://127.0.0.1:{port}/{path}>" for _, name, port, path in there)
         yield from (f"Through this tunnel to {machine}, {pages}:", "")
         tunnels = " ".join(f"-L {port}:127.0.0.1:{port}" for _, _, port, _ in there)
-        yield from _block([f"{login} -N {tunnels}"])
+        yield from block(f"{login} -N {tunnels}")
         if monitoring.grafana:
             yield from ("Grafana's user is `admin`, and its password:", "")
-            yield from _block([f"{login} cat /var/lib/grafana/admin_password"])
+            yield from block(f"{login} cat /var/lib/grafana/admin_password")
 
 
 def _commands(alert: Alert, spec: Spec, logins: Mapping[str, str]) -> list[str]:
@@ -89,7 +90,3 @@ def _commands(alert: Alert, spec: Spec, logins: Mapping[str, str]) -> list[str]:
         for command in alert.commands:
             commands[command.replace("{login}", logins[machine]).replace("{unit}", service.unit)] = None
     return list(commands)
-
-
-def _block(commands: list[str]) -> list[str]:
-    return ["```console", *(f"$ {command}" for command in commands), "```", ""] if commands else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from generator.emit.values import some
 from generator.spec.gateway import certificate_metrics
 from generator.spec.service import GATEWAY
 
@@ -32,7 +33,7 @@ def gateway_data(spec: Spec, gateway: Gateway) -> dict[str, Any]:
             "interfaces": list(gateway.expose),
             "proxy": gateway.proxy,
             "entryPoints": list(gateway.entry_points),
-            "tls": _some({**tls, "resolver": gateway.tls.resolver}),
+            "tls": some({**tls, "resolver": gateway.tls.resolver}),
             "litellmPort": gateway.litellm_port,
             **({"metricsPort": gateway.metrics_port} if measured else {}),
             "clients": list(gateway.clients),
@@ -46,10 +47,6 @@ def gateway_data(spec: Spec, gateway: Gateway) -> dict[str, Any]:
             "clouds": [_cloud(cloud) for cloud in gateway.clouds],
         },
     }
-
-
-def _some(data: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if value is not None}
 
 
 def _backends(spec: Spec, gateway: Gateway) -> Iterator[dict[str, Any]]:
@@ -87,7 +84,7 @@ def _models(spec: Spec, service: Service) -> tuple[str, ...]:
 
 
 def _cloud(cloud: Cloud) -> dict[str, Any]:
-    return _some(
+    return some(
         {
             "name": cloud.name,
             "provider": cloud.provider,

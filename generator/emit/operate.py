@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def block(*commands: str) -> list[str]:
-    """Return commands as they are to be typed, each on a line."""
-    return ["```console", *(f"$ {command}" for command in commands), "```", ""]
+    """Return commands as they are to be typed, each on a line; nothing where there are none."""
+    return ["```console", *(f"$ {command}" for command in commands), "```", ""] if commands else []
 
 
 def key_generator(name: str) -> str:

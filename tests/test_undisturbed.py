@@ -1,0 +1,29 @@
+"""A wish to end that comes in the middle waits for the end of what is being done."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from generator.undisturbed import undisturbed
+
+
+class EndedError(Exception):
+    """The wish arrived."""
+
+
+@pytest.mark.parametrize("wish", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_wish_to_end_is_heard_afterwards_and_not_in_the_middle(wish: signal.Signals) -> None:
+    def end(*_: object) -> None:
+        raise EndedError
+
+    before = signal.signal(wish, end)
+    done = False
+    try:
+        with pytest.raises(EndedError), undisturbed():
+            signal.raise_signal(wish)
+            done = True
+    finally:
+        signal.signal(wish, before)
+    assert done
