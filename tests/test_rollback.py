@@ -9,6 +9,7 @@ import pytest
 from generator.emit.data import deployment_data
 from generator.emit.runbook import runbook
 from generator.errors import SpecError
+from generator.machine.directories import REGISTRY
 from generator.spec.load import load_spec
 from tests.conftest import write_flake
 from tests.nix_program import ROOT
@@ -37,6 +38,7 @@ in {
   uses = json c.environment.etc."llmflake/uses.json".text;
   usesRolledBack = json c.specialisation.ollama.configuration.environment.etc."llmflake/uses.json".text;
   kept = builtins.filter (name: name == "llmflake-kept") (map (p: p.name or "") c.environment.systemPackages);
+  state = c.systemd.services.llm-model-gpt-oss-120b-derestricted.serviceConfig.StateDirectory;
   now = facts c;
   back = facts c.specialisation.ollama.configuration;
   links = c.system.systemBuilderCommands;
@@ -89,6 +91,7 @@ def test_the_system_tells_what_it_uses_and_so_does_ollamas(system: dict[str, Any
     assert uses["runtime"].endswith("/bin/podman")
     assert system["usesRolledBack"] == {"images": {}, "models": [], "runtime": None}
     assert system["kept"] == ["llmflake-kept"]
+    assert f"/var/lib/{system['state']}/directories" == str(REGISTRY)
 
 
 def test_generations_of_before_stay_in_the_boot_menu(system: dict[str, Any]) -> None:

@@ -112,8 +112,13 @@ def _kept(services: tuple[Service, ...], login: str) -> Iterator[str]:
     yield from (
         "Where every criterion passed, `llmflake verify` has the machine record this state as the accepted one",
         "(`/var/lib/llmflake/accepted.json`). Its model files, its images and the system itself stay until another",
-        "state is accepted, so going back downloads nothing. What is used neither by that nor by a system that runs or",
-        "may be booted, is listed, and removed when you say so; what llmflake did not bring is never touched:",
+        "state is accepted, so going back to it, however many deployments later, downloads nothing:",
+        "",
+    )
+    yield from block(f"{login} /nix/var/nix/gcroots/llmflake-accepted/bin/switch-to-configuration switch")
+    yield from (
+        "What is used neither by that nor by a system that runs or may be booted, is listed, and removed when you say so;",
+        "what llmflake did not bring is never touched:",
         "",
     )
     yield from block(f"{login} llmflake-kept", f"{login} llmflake-kept --remove")
