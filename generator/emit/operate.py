@@ -117,8 +117,8 @@ def _kept(services: tuple[Service, ...], login: str) -> Iterator[str]:
     )
     yield from block(f"{login} /nix/var/nix/gcroots/llmflake-accepted/bin/switch-to-configuration switch")
     yield from (
-        "What is used neither by that nor by a system that runs or may be booted, is listed, and removed when you say so;",
-        "what llmflake did not bring is never touched:",
+        "What is used neither by that nor by a system that runs or may be booted, is listed, and removed when you say",
+        "so; what llmflake did not bring is never touched:",
         "",
     )
     yield from block(f"{login} llmflake-kept", f"{login} llmflake-kept --remove")
