@@ -31,7 +31,7 @@ test-vllm: $(VENV)/dev nix
 # The gateway with the real Traefik and LiteLLM, 800 MB.
 test-gateway: $(VENV)/dev nix llama
 	@bin/set-up-gateway $(PYTHON) .gateway
-	$(BIN)/pytest tests/test_gateway.py
+	$(BIN)/pytest tests/test_gateway.py tests/test_certificates.py
 
 # Boots a machine with a real systemd, by root alone.
 test-systemd: $(VENV)/dev nix llama

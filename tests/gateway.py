@@ -58,6 +58,23 @@ class Gateway:
         if self.facts["litellm"] is not None:
             self._litellm()
         self._traefik()
+        self._wait()
+
+    def restart_litellm(self) -> None:
+        """End LiteLLM as systemd does, start it again, and wait until a client gets through."""
+        process = self.processes.pop(0)
+        process.terminate()
+        process.wait(30)
+        self._litellm()
+        self.processes.insert(0, self.processes.pop())
+        self._wait()
+
+    @property
+    def spend(self) -> Path:
+        """Return the file in which what clouds have cost is kept."""
+        return self.folder / "spend.json"
+
+    def _wait(self) -> None:
         until = time.monotonic() + 90
         while time.monotonic() < until:
             for process in self.processes:
@@ -73,13 +90,13 @@ class Gateway:
 
     def _litellm(self) -> None:
         credentials = self.folder / "credentials"
-        credentials.mkdir(mode=0o700)
+        credentials.mkdir(mode=0o700, exist_ok=True)
         for name, key in self.keys.items():
             (credentials / name).write_text(key + "\n")
         # Where nixpkgs puts the configuration, the module lies beside it in the store.
         module = self.facts["litellm"]["general_settings"]["custom_auth"].split(".")[0]
         # A copy: Python writes its bytecode beside what it runs.
-        shutil.copytree(ROOT / "nix" / "programs" / "gateway", self.folder / module)
+        shutil.copytree(ROOT / "nix" / "programs" / "gateway", self.folder / module, dirs_exist_ok=True)
         config = self.folder / "config.yaml"
         config.write_text(json.dumps(self.facts["litellm"]))  # JSON is YAML
         unit = self.facts["unit"]
@@ -99,6 +116,8 @@ class Gateway:
         host = {"PATH", "LOCALE_ARCHIVE", "TZDIR", "CUSTOM_TIKTOKEN_CACHE_DIR"}
         kept = {name: environment[name] for name in environment if name not in host}
         kept.update(CREDENTIALS_DIRECTORY=str(credentials), PATH=os.environ["PATH"], HOME=str(self.folder))
+        assert "StateDirectory=litellm\n" in unit
+        kept["STATE_DIRECTORY"] = str(self.folder)
         kept["LITELLM_UI_PATH"] = str(self.folder / "ui")
         self._run("litellm", words, kept)
 
@@ -107,7 +126,7 @@ class Gateway:
         self._run("traefik", [str(PROGRAMS / "traefik"), f"--configfile={self.folder}/static.toml"], dict(os.environ))
 
     def _run(self, name: str, words: list[str], environment: dict[str, str]) -> None:
-        with (self.folder / f"{name}.log").open("wb") as log:
+        with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 words, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=self.folder, start_new_session=True
             )

@@ -169,10 +169,39 @@ def watchdog_hangs() -> dict[str, Any]:
     return {"took": took, "ready": ready, "watchdog": show("vllm-watchdog")}
 
 
+def kept() -> dict[str, Any]:
+    """Let llmflake-kept remove a model that nothing uses, of the user that downloads, and find what others own."""
+    root = Path("/run/systems")
+    for name in ("run/current-system", "run/booted-system", "nix/var/nix/profiles/system"):
+        uses = root / name.replace("/", "-") / "etc/llmflake/uses.json"
+        uses.parent.mkdir(parents=True)
+        uses.write_text(json.dumps({"models": [], "images": {}, "runtime": None}))
+        Path("/", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("/", name).symlink_to(uses.parents[2])
+    directory, registry = Path("/var/lib/llm/models/old"), Path("/var/lib/llm-models/directories")
+    registry.mkdir(parents=True)
+    (registry / "old").symlink_to(directory)
+    (directory / "below").mkdir(parents=True)
+    whole: dict[str, Any] = {}
+    for name in ("weights", "below/roots"):
+        (directory / name).write_bytes(b"w" * 9999)
+        status = (directory / name).stat()
+        whole[name] = [status.st_size, status.st_mtime_ns, "sha256:00"]
+    (directory / ".llmflake-model.json").write_text(json.dumps({"selection": "", "listing": None, "whole": whole}))
+    call("chown", "-R", "llm-models:llm-models", str(directory))
+    call("chown", "-R", "root:root", str(directory / "below"))
+    program = ("env", "PYTHONPATH=/llmflake/programs", "python3", "-P", "-m", "generator.machine.kept")
+    found = {"before": call(*program, "--remove"), "accept": call(*program, "--accept"), "listed": call(*program)}
+    there = sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+    removed = call(*program, "--remove")
+    left = sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+    return {**found, "there": there, "removed": removed, "left": left}
+
+
 def main() -> None:
     found: dict[str, Any] = {}
     out = Path(sys.argv[1])
-    for scenario in (install, start, hang, stopped, crash, fall_back, rights, garbage, watchdog_hangs):
+    for scenario in (install, start, hang, stopped, crash, fall_back, rights, garbage, watchdog_hangs, kept):
         try:
             found[scenario.__name__] = scenario()
         except Exception:  # noqa: BLE001 - whatever it was, the test outside has to see it

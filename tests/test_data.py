@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from generator.emit.data import SCHEMA_VERSION, camel, deployment_data, deployment_json, host_data
+from generator.emit.data import SCHEMA_VERSION, deployment_data, deployment_json, host_data
+from generator.emit.values import camel
 from generator.spec.load import load_spec
 from generator.spec.paths import walk
 from tests.conftest import EXAMPLES

@@ -302,6 +302,40 @@ def test_the_cloud_answers_last_and_says_so_until_its_budget_is_spent(
         assert computed(engines["backup"], "backup") == spent
 
 
+def test_what_was_spent_stays_spent_when_litellm_starts_again(front: Gateway, engines: dict[str, LlamaServer]) -> None:
+    """The test before this one has spent the budget."""
+    (since, spent) = json.loads(front.spend.read_text())["backup.openai"]
+    assert time.time() - since < 600
+    assert spent >= 0.5
+    front.restart_litellm()
+    with stopped(front, engines, "batch", "chat"):
+        before = computed(engines["backup"], "backup")
+        assert front.chat("batch", "dan").status_code == 429
+        assert computed(engines["backup"], "backup") == before
+
+
+def test_a_record_that_cannot_be_read_counts_as_spent(front: Gateway, engines: dict[str, LlamaServer]) -> None:
+    front.spend.write_text("[")
+    front.restart_litellm()
+    with stopped(front, engines, "batch", "chat"):
+        assert front.chat("batch", "dan").status_code == 429
+    assert "every budget counts as spent; remove it to begin anew" in (front.folder / "litellm.log").read_text()
+
+
+def test_when_the_period_is_over_the_cloud_answers_again(front: Gateway, engines: dict[str, LlamaServer]) -> None:
+    front.spend.write_text(json.dumps({"backup.openai": [time.time() - 86401, 100.0]}))
+    front.restart_litellm()
+    with stopped(front, engines, "batch", "chat"):
+        done = front.chat("batch", "dan")
+        assert (done.status_code, done.headers.get(ANSWERED)) == (200, "backup.openai"), done.text
+        until = time.monotonic() + 10
+        while json.loads(front.spend.read_text())["backup.openai"][1] >= 100 and time.monotonic() < until:
+            time.sleep(0.2)
+    since, spent = json.loads(front.spend.read_text())["backup.openai"]
+    assert time.time() - since < 60
+    assert 0.5 <= spent < 100
+
+
 def test_a_key_has_so_many_requests_a_minute(front: Gateway) -> None:
     codes = Counter(front.get("/v1/models", "cat").status_code for _ in range(80))
     assert codes.keys() == {200, 429}

@@ -43,7 +43,9 @@ def evaluate(flakes: Flakes, folder: Path, text: str, local: str = "{ }") -> dic
 
 @pytest.fixture(scope="module")
 def machine(flakes: Flakes, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    text = SPEC.replace('host = "llm.test"', 'host = "llm.test"\nexpose = ["tailscale0"]\ntls.resolver = "tailscale"')
+    text = SPEC.replace(
+        'host = "llm.test"', 'host = "m.tail1.ts.net"\nexpose = ["tailscale0"]\ntls.resolver = "tailscale"'
+    )
     text = text.replace('open_paths = ["/health"]', 'open_paths = ["/health"]\nrollback.ollama = ["gpt-oss:20b"]')
     return evaluate(flakes, tmp_path_factory.mktemp("machine"), text)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from generator import resources
-from generator.emit.data import camel
+from generator.emit.values import camel
 from generator.machine.settings import parse
 from generator.spec.health import Health
 from generator.spec.load import load_spec

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from generator import resources
-from generator.machine import fetch
+from generator.machine import directories, fetch
 from tests.loopback import TOKEN, HubServer, Reply, Repository, sha256
 
 if TYPE_CHECKING:
@@ -196,7 +196,61 @@ def test_a_new_revision_replaces_the_files_of_the_old_one(machine: Machine) -> N
     machine.want(None, revision=newer)
     code, output = machine.run()
     assert (code, machine.files()) == (0, {**files, "mine.txt": b"mine"}), output
-    assert "removed config.json, which is not wanted any more" in output
+    assert "config.json is not wanted any more; it is kept, see llmflake-kept" in output
+
+
+def test_the_way_back_to_the_revision_of_before_needs_no_hub(machine: Machine) -> None:
+    machine.want(WANTED)
+    machine.run()
+    newer = {"config.json": b"{}", "model.safetensors": WEIGHTS[::-1]}
+    machine.server.repositories["o/m"] = Repository("c" * 40, newer, frozenset({"model.safetensors"}))
+    machine.want(newer, revision="c" * 40)
+    assert machine.run()[0] == 0
+    assert machine.files() == newer
+    machine.server.asked.clear()
+    machine.want(WANTED)
+    code, output = machine.run()
+    assert (code, machine.files(), machine.server.asked) == (0, WANTED, []), output
+    machine.want(newer, revision="c" * 40)
+    code, output = machine.run()
+    assert (code, machine.files(), machine.server.asked) == (0, newer, []), output
+
+
+def test_what_is_kept_is_used_only_while_it_is_right(machine: Machine) -> None:
+    machine.want({"model.safetensors": WEIGHTS})
+    machine.run()
+    newer = {"model.safetensors": WEIGHTS[::-1]}
+    machine.server.repositories["o/m"] = Repository("c" * 40, newer, frozenset(newer))
+    machine.want(newer, revision="c" * 40)
+    machine.run()
+    kept = machine.directory / ".llmflake-kept" / f"sha256-{sha256(WEIGHTS)}"
+    kept.write_bytes(bytes(len(WEIGHTS)))
+    machine.server.repositories["o/m"] = Repository(COMMIT, FILES, frozenset({"model.safetensors"}))
+    machine.want({"model.safetensors": WEIGHTS})
+    code, output = machine.run()
+    assert (code, machine.files()) == (0, {"model.safetensors": WEIGHTS}), output
+    assert [asked for asked in machine.server.asked if "/cdn/" in asked.path]
+
+
+def test_a_file_that_takes_the_place_of_a_kept_one_leaves_no_copy(machine: Machine) -> None:
+    """The bytes of a revision are there once, in use or kept."""
+    machine.want(WANTED)
+    machine.run()
+    machine.want({"model.safetensors": WEIGHTS})
+    machine.run()
+    kept = machine.directory / ".llmflake-kept"
+    assert [path.name for path in kept.iterdir()] == [f"sha256-{sha256(CONFIG)}"]
+    machine.want(WANTED)
+    machine.run()
+    assert not kept.exists()
+
+
+def test_a_directory_is_entered_where_llmflake_kept_looks(machine: Machine, tmp_path: Path) -> None:
+    machine.environment["STATE_DIRECTORY"] = str(tmp_path)
+    machine.want(WANTED)
+    machine.run()
+    machine.run()
+    assert list(directories.registered(tmp_path / "directories")) == [machine.directory]
 
 
 def test_without_room_nothing_is_downloaded(machine: Machine) -> None:

@@ -49,6 +49,16 @@ class Podman:
     def bring(self, reference: str) -> int:
         return image.main([self.program, "vllm", reference])
 
+    def deploy(self, *texts: str) -> list[str | None]:
+        """Bring images in turn; return their IDs. One by the name ``accepted`` is accepted then."""
+        found = []
+        for text in texts:
+            self.bring(self.release(text))
+            found.append(self.named("current"))
+            if text == "accepted":
+                self("tag", str(found[-1]), "localhost/llmflake/vllm:accepted")
+        return found
+
     def named(self, tag: str) -> str | None:
         return image.identity(self.program, f"localhost/llmflake/vllm:{tag}")
 
@@ -103,12 +113,28 @@ def test_an_image_that_is_here_needs_no_registry(podman: Podman) -> None:
 
 
 def test_the_image_of_before_stays_and_older_ones_go(podman: Podman) -> None:
-    identities = []
-    for text in ("one", "two", "three"):
-        podman.bring(podman.release(text))
-        identities.append(podman.named("current"))
-    assert (podman.named("current"), podman.named("previous")) == (identities[2], identities[1])
-    assert podman.images() == {identities[2], identities[1]}
+    identities = podman.deploy("accepted", "two", "three", "four")
+    assert (podman.named("current"), podman.named("previous")) == (identities[3], identities[2])
+    assert podman.named("accepted") == identities[0]
+    assert podman.images() == {identities[3], identities[2], identities[0]}
+
+
+def test_while_no_image_was_accepted_all_of_them_stay(podman: Podman) -> None:
+    """The last one that worked may be any of them."""
+    identities = podman.deploy("one", "two", "three")
+    podman("system", "prune", "--force")
+    assert podman.images() == set(identities)
+
+
+def test_an_image_that_somebody_else_named_stays(podman: Podman) -> None:
+    podman.deploy("accepted")
+    podman.bring(podman.release("theirs"))
+    theirs = podman.named("current")
+    assert theirs is not None
+    podman("tag", theirs, "localhost/theirs:1")
+    podman.deploy("three", "four")
+    assert theirs in podman.images()
+    assert image.tags(podman.program, theirs) == ["localhost/theirs:1"]
 
 
 def test_what_stays_survives_the_pruning_of_nixos(podman: Podman) -> None:

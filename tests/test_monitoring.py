@@ -15,6 +15,7 @@ import yaml
 
 from generator import resources
 from generator.catalog.metrics import alerts, counters, samples, thresholds
+from generator.emit.alarms import features
 from generator.emit.data import deployment_data
 from generator.emit.monitoring import slowest
 from generator.emit.runbook import runbook
@@ -265,7 +266,9 @@ def test_every_recording_rule_has_a_unit_test(rules: list[dict[str, Any]]) -> No
 
 def test_promtool_accepts_the_configuration(nix: Nix, tmp_path: Path) -> None:
     configs = evaluate(nix, deployment(), 'lib.scrape.configs d "aspen1"')
-    assert [config["job_name"] for config in configs] == [*("vllm", "llamacpp", "llamacpp-chat-aspen2", "llm-node")]
+    assert [config["job_name"] for config in configs] == [
+        *("vllm", "llamacpp", "llamacpp-chat-aspen2", "traefik", "llm-node")
+    ]
     assert configs[0]["static_configs"][0]["targets"] == ["127.0.0.1:8000"]
     check_config({"scrape_configs": configs}, tmp_path)
 
@@ -288,6 +291,51 @@ def test_a_key_for_metrics_is_a_credential_and_its_job_still_bears_the_engines_n
     assert locked["relabel_configs"] == [{"target_label": "job", "replacement": "llamacpp"}]
     assert evaluate(nix, data, 'lib.scrape.keys d "aspen1"') == ["chat", "spare"]
     check_config({"scrape_configs": configs}, tmp_path)
+
+
+def test_a_machine_with_a_gateway_alone_is_watched_too(spec_file: Callable[[str], Path]) -> None:
+    text = TEXT.replace('[gateways.front]\nmachine = "aspen1"', '[gateways.front]\nmachine = "front"')
+    text = text.replace('tls = { resolver = "tailscale" }\n', "").replace(
+        "[machines.aspen2]",
+        '[machines.front]\nhardware = { accelerator = "cpu", memory_mib = 8192 }\n\n[machines.aspen2]',
+    )
+    text = text.replace(
+        'expose = ["gateway"]\nmodel', 'host = "0.0.0.0"\nexpose = ["gateway", "tailscale0"]\napi_key = true\nmodel'
+    )
+    assert "node_exporter of front" not in str(load_spec(spec_file(text)))
+    unreached = text.replace('machines = ["aspen1"]\nexpose = ["tailscale0"]\n', 'machines = ["aspen1", "aspen2"]\n')
+    assert problems(spec_file(unreached)) == [
+        (
+            "74:12: monitoring.machines: no machine that scrapes reaches the node_exporter of front; "
+            'add "front", or name an interface: expose = ["tailscale0"]'
+        )
+    ]
+
+
+CHANGES = {
+    "as it is": ("", ""),
+    "a certificate of a file": ('{ resolver = "tailscale" }', '{ certificate = "/tls.pem", key = "/tls.key" }'),
+    "Traefik's own certificate": ('tls = { resolver = "tailscale" }\n', ""),
+    "another machine scrapes": ('[monitoring]\nmachines = ["aspen1"]', '[monitoring]\nmachines = ["aspen2", "aspen1"]'),
+    "no gateway": (TEXT[TEXT.index("[gateways") : TEXT.index("[monitoring")], ""),
+    "no keys": ("api_key = true", "accept = []"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_runbook_has_the_alerts_that_prometheus_has(
+    change: str, spec_file: Callable[[str], Path], nix: Nix
+) -> None:
+    """Both know what a deployment has: Python for the runbook, Nix for the rules."""
+    text = TEXT.replace(*CHANGES[change])
+    if change in {"no gateway", "no keys"}:
+        text = text.replace('expose = ["gateway"]\n', "").replace('expose = ["tailscale0"]\napi_key', "api_key")
+    if change == "no keys":
+        text = text.replace(TEXT[TEXT.index("[gateways") : TEXT.index("[monitoring")], "")
+        text = text.replace('expose = ["tailscale0"]\naccept', "accept").replace('host = "0.0.0.0"\n', "")
+        text = text.replace('machines = ["aspen1"]\nexpose', 'machines = ["aspen1", "aspen2"]\nexpose')
+    spec = load_spec(spec_file(text))
+    assert sorted(features(spec)) == sorted(evaluate(nix, deployment_data(spec), "lib.monitoring.features d"))
 
 
 # The catalogue of metrics.

@@ -133,7 +133,7 @@ def test_node_exporter_collects_what_rules_and_dashboards_read(ours: dict[str, A
 
 def test_grafana_finds_the_dashboards_and_prometheus(ours: dict[str, Any]) -> None:
     assert [entry["options"]["path"] for entry in ours["grafana"]["dashboards"]] == ["/etc/llmflake/dashboards"]
-    assert ours["etc"] == ["llmflake/dashboards/llm.json"]
+    assert ours["etc"] == ["llmflake/dashboards/llm.json", "llmflake/uses.json"]
     assert '"uid":"${datasource}"' in ours["dashboard"]
     assert [entry["url"] for entry in ours["grafana"]["datasources"]] == ["http://127.0.0.1:9090"]
 

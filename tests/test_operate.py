@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from generator.emit.runbook import runbook
+from generator.machine import kept
 from generator.spec.load import load_spec
 from tests import nix_program
 from tests.conftest import EXAMPLES
@@ -148,3 +149,8 @@ def test_nobody_sees_the_key_that_the_question_carries(chat: list[str], tmp_path
     assert (tmp_path / "input").read_text() == "Authorization: Bearer a-key\n"
     assert "a-key" not in (tmp_path / "words").read_text()
     assert "@-" in (tmp_path / "words").read_text().splitlines()
+
+
+def test_the_way_back_to_the_accepted_state_is_the_link_that_keeps_it(spec_file: Callable[[str], Path]) -> None:
+    text = runbook(load_spec(spec_file(SPEC)))
+    assert f"$ ssh root@m /{kept.GC_ROOT}/bin/switch-to-configuration switch\n" in text

@@ -278,6 +278,11 @@ def test_a_caveat_is_shown_where_it_holds_and_not_where_it_does_not(start: str, 
     assert not any(text.startswith(start) for text in shown(*not_here))
 
 
+def test_a_model_that_the_catalog_does_not_know_is_derestricted_by_its_name() -> None:
+    named = {**GPT_OSS, "repository": "x/gpt-oss-120b-abliterated"}
+    assert any(text.startswith("the model's safety training") for text in shown("vllm", STRIX, named, {}))
+
+
 def test_every_caveat_of_the_catalog_is_in_the_table_above() -> None:
     texts = [entry.text for entry in caveats.caveats()]
     assert [next((start for start, *_ in CASES if text.startswith(start)), text) for text in texts] == [

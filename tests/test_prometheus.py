@@ -145,6 +145,7 @@ def watched(nix: Nix, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watc
         # What the configuration names, at the ports and with the key that are here; nothing else in it is changed.
         here = {"127.0.0.1:8000": vllm.port, "aspen2.lan:8080": ports["llama"], "127.0.0.1:8081": free_port()}
         here |= {"127.0.0.1:9100": ports["node"], "aspen2.lan:9100": ports["node"]}
+        here |= {"127.0.0.1:8899": free_port()}  # Traefik's, which test_certificates.py runs
         for config in configs:
             if "authorization" in config:
                 config["authorization"]["credentials_file"] = str(key)

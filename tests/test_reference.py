@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from generator import resources
-from generator.emit.data import camel
+from generator.emit.values import camel
 from tests.nix_program import ROOT
 from tests.reference import reference
 

@@ -9,6 +9,7 @@ import pytest
 from generator.emit.data import deployment_data
 from generator.emit.runbook import runbook
 from generator.errors import SpecError
+from generator.machine.directories import REGISTRY
 from generator.spec.load import load_spec
 from tests.conftest import write_flake
 from tests.nix_program import ROOT
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 ASPEN1 = (ROOT / "examples" / "aspen1.toml").read_text(encoding="utf-8")
 # What a system is, by itself and once it was switched to Ollama.
 FACTS = """machine: let
+  json = text: builtins.fromJSON (builtins.unsafeDiscardStringContext text);
   facts = c: {
     toplevel = c.system.build.toplevel.drvPath;
     failed = map (a: a.message) (builtins.filter (a: !a.assertion) c.assertions);
@@ -33,6 +35,10 @@ FACTS = """machine: let
   };
   c = machine.config;
 in {
+  uses = json c.environment.etc."llmflake/uses.json".text;
+  usesRolledBack = json c.specialisation.ollama.configuration.environment.etc."llmflake/uses.json".text;
+  kept = builtins.filter (name: name == "llmflake-kept") (map (p: p.name or "") c.environment.systemPackages);
+  state = c.systemd.services.llm-model-gpt-oss-120b-derestricted.serviceConfig.StateDirectory;
   now = facts c;
   back = facts c.specialisation.ollama.configuration;
   links = c.system.systemBuilderCommands;
@@ -76,13 +82,25 @@ def test_the_runbooks_command_finds_the_system_that_it_switches_to(system: dict[
     )
 
 
+def test_the_system_tells_what_it_uses_and_so_does_ollamas(system: dict[str, Any]) -> None:
+    uses = system["uses"]
+    (model,) = uses["models"]
+    assert model["directory"] == "/var/lib/llm/models/gpt-oss-120b-derestricted"
+    assert model["repository"] == "justinjja/gpt-oss-120b-Derestricted-MXFP4"
+    assert uses["images"]["vllm"].partition("@")[2].startswith("sha256:")
+    assert uses["runtime"].endswith("/bin/podman")
+    assert system["usesRolledBack"] == {"images": {}, "models": [], "runtime": None}
+    assert system["kept"] == ["llmflake-kept"]
+    assert f"/var/lib/{system['state']}/directories" == str(REGISTRY)
+
+
 def test_generations_of_before_stay_in_the_boot_menu(system: dict[str, Any]) -> None:
     assert system["keeps"] is None or system["keeps"] > 1
     assert system["rebuild"] is True
 
 
 def test_each_of_the_four_levels_is_one_command(spec_file: SpecFile) -> None:
-    chapter = runbook(load_spec(spec_file(ASPEN1))).partition("### 4. Roll back")[2].partition("## Alarms")[0]
+    chapter = runbook(load_spec(spec_file(ASPEN1))).partition("### 4. Roll back")[2].partition("### 5.")[0]
     parts = [part for part in chapter.split("\n") if part.startswith("$ ")]
     assert parts == [
         "$ ssh root@aspen1 systemctl stop vllm",

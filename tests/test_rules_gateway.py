@@ -132,6 +132,30 @@ def test_traefik_and_litellm_need_a_port_each(spec_file: SpecFile) -> None:
     ]
 
 
+def test_traefiks_metrics_need_a_port_of_their_own_where_they_are_on(spec_file: SpecFile) -> None:
+    resolved = 'host = "m.tail1.ts.net", tls = { resolver = "tailscale" }, metrics_port = 8080'
+    gateway = front(resolved).replace('host = "llm.test", ', "")
+    service = llama("a", 8080, "llamacpp = { metrics = true }")
+    assert told(spec_file, service, gateway) == []
+    assert told(spec_file, service, gateway, 'monitoring.machines = ["m"]') == [
+        'gateways.front.metrics_port: service "a" has port 8080 on m already; give one of them another port'
+    ]
+    own = gateway.replace("metrics_port = 8080", "metrics_port = 4000")
+    assert told(spec_file, service, own, 'monitoring.machines = ["m"]') == [
+        "gateways.front.metrics_port: the gateway itself has port 4000; choose another port"
+    ]
+
+
+def test_tailscaled_has_certificates_for_names_of_the_tailnet_alone(spec_file: SpecFile) -> None:
+    """The real Traefik says "not a valid Tailscale domain", and goes on with a certificate of its own."""
+    assert told(spec_file, llama("a", 8080), front('tls = { resolver = "tailscale" }')) == [
+        (
+            "gateways.front.tls.resolver: tailscaled has a certificate for its machine's own name in the tailnet, and "
+            "llm.test is none; set host to <machine>.<tailnet>.ts.net, or leave the resolver out"
+        )
+    ]
+
+
 def test_an_unknown_machine_or_interface_is_refused(spec_file: SpecFile) -> None:
     service = llama("a", 8080)
     assert told(spec_file, service, front(machine="mm")) == [

@@ -45,7 +45,8 @@ def test_the_example_has_the_plans_phases_in_their_order() -> None:
     text, alarms, _ = runbook(load_spec(ROOT / "examples" / "aspen1.toml")).partition("## Alarms\n")
     assert alarms
     assert re.findall(r"^#+ .*$", text, re.MULTILINE) == [
-        *("# Runbook of aspen", "## aspen1", "### 1. Prepare", "### 2. Deploy", "### 3. Verify", "### 4. Roll back")
+        *("# Runbook of aspen", "## aspen1", "### 1. Prepare", "### 2. Deploy", "### 3. Verify", "### 4. Roll back"),
+        "### 5. What stays for that",
     ]
     assert [line for line in commands(text) if "curl" not in line] == [
         *("git init", "git add .", "clan machines update-hardware-config aspen1", "git add .", "nix flake check"),
@@ -60,6 +61,8 @@ def test_the_example_has_the_plans_phases_in_their_order() -> None:
         "ssh root@aspen1 /nix/var/nix/profiles/system/bin/switch-to-configuration switch",
         "git revert --no-edit HEAD && clan machines update aspen1",
         "ssh root@aspen1 'nixos-rebuild boot --rollback && reboot'",
+        "ssh root@aspen1 /nix/var/nix/gcroots/llmflake-accepted/bin/switch-to-configuration switch",
+        *("ssh root@aspen1 llmflake-kept", "ssh root@aspen1 llmflake-kept --remove"),
     ]
 
 

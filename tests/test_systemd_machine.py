@@ -227,3 +227,15 @@ def test_a_server_that_prints_garbage_never_counts_as_started_and_ends(seen: dic
 def test_a_watchdog_that_hangs_is_killed_and_comes_back(seen: dict[str, Any]) -> None:
     assert seen["watchdog_hangs"]["took"] is not None, seen["watchdog_hangs"]
     assert seen["watchdog_hangs"]["ready"] is not None
+
+
+def test_what_no_system_uses_is_removed_as_the_user_that_brought_it(seen: dict[str, Any]) -> None:
+    """As root, but never more than that user may: a file in a folder of root's stays, whatever the record says."""
+    kept = seen["kept"]
+    assert kept["before"][0] != 0
+    assert "no state of this machine was accepted yet" in kept["before"][1]
+    assert kept["accept"][0] == 0, kept
+    assert "/var/lib/llm/models/old, 0.00 GiB" in kept["listed"][1]
+    assert kept["there"] == [".llmflake-model.json", "below", "below/roots", "weights"]
+    assert kept["removed"][0] == 0, kept
+    assert kept["left"] == ["below", "below/roots"]

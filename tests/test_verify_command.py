@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -161,6 +161,21 @@ def aspen1(tmp_path: Path) -> Iterator[Path]:
     script(programs, "systemctl", f'case "$2" in vllm.service) {unit} ;; *) {model} ;; esac')
     kernel, log = printing(programs, "kernel", SEEN["kernel_log"]), printing(programs, "log", SEEN["log:vllm"])
     script(programs, "journalctl", f'case "$1" in -k) {kernel} ;; *) {log} ;; esac')
+    kept = f"sys.exit(kept.main(sys.argv[1:], Path('{tmp_path}/root')))"
+    script(
+        programs,
+        "llmflake-kept",
+        f'PYTHONPATH={ROOT} exec {sys.executable} -P -c "import sys; from pathlib import Path; '
+        f'from generator.machine import kept; {kept}" "$@"',
+    )
+    system = tmp_path / "system"
+    (system / "etc/llmflake").mkdir(parents=True)
+    here = {"directory": str(tmp_path / "model"), "hashes": ["sha256:00"]}
+    chosen = {"repository": "a/b", "revision": "1", "include": [], "exclude": []}
+    uses: dict[str, Any] = {"models": [{**here, **chosen}], "images": {}, "runtime": None}
+    (system / "etc/llmflake/uses.json").write_text(json.dumps(uses))
+    (tmp_path / "root/run").mkdir(parents=True)
+    (tmp_path / "root/run/current-system").symlink_to(system)
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True)
     port = free_port()
@@ -177,7 +192,8 @@ def aspen1(tmp_path: Path) -> Iterator[Path]:
     )
     enter = (
         f"mount --bind {sys_folder} /sys && mount --bind {tmp_path}/cmdline /proc/cmdline && "
-        f"mount --bind {tmp_path}/meminfo /proc/meminfo && mkdir -p /run/sshd && "
+        f"mount --bind {tmp_path}/meminfo /proc/meminfo && mount -t tmpfs none /run && "
+        f"mkdir -p /run/sshd && ln -s {system} /run/current-system && "
         f"exec {sshd} -D -e -f {tmp_path}/sshd_config"
     )
     process = subprocess.Popen(
@@ -216,6 +232,25 @@ def test_the_plans_machine_is_accepted_over_ssh(aspen1: Path, tmp_path: Path) ->
     ):
         assert line in done.output
     assert done.output.rstrip().splitlines()[-1].startswith("aspen1: accepted: ")
+    record = json.loads((tmp_path / "root/var/lib/llmflake/accepted.json").read_text())
+    assert record["system"] == str(tmp_path / "system")
+    (model,) = record["models"]
+    assert (model["directory"], model["hashes"]) == (str(tmp_path / "model"), ["sha256:00"])
+
+
+def test_what_was_deployed_meanwhile_is_not_recorded_as_accepted(aspen1: Path, tmp_path: Path) -> None:
+    running = tmp_path / "root/run/current-system"
+    running.unlink()
+    running.symlink_to(tmp_path)
+    with serving(FaultyServer(model=NAME, more_metrics=RECORDED)) as url:
+        spec = aspen1_spec(tmp_path, int(url.rpartition(":")[2]))
+        done = CliRunner().invoke(main, ["verify", str(spec), "aspen1", "--ssh-config", str(aspen1)])
+    assert done.exit_code == 0, done.output
+    assert (
+        f"aspen1: what it uses is not kept as the accepted state: {tmp_path} runs by now, and not {tmp_path}/system; "
+        "nothing was recorded; run 'llmflake-kept --accept' as root on the machine\n"
+    ) in done.output
+    assert not (tmp_path / "root/var/lib/llmflake/accepted.json").exists()
 
 
 def test_half_the_memory_is_not_accepted_over_ssh(aspen1: Path, tmp_path: Path) -> None:
@@ -227,6 +262,7 @@ def test_half_the_memory_is_not_accepted_over_ssh(aspen1: Path, tmp_path: Path) 
         )
     assert done.exit_code == 1
     assert "failed      system.aspen1.gtt: 63488 MiB" in done.output
+    assert not (tmp_path / "root/var/lib/llmflake/accepted.json").exists()
 
 
 def test_an_engine_that_sees_half_the_memory_is_not_accepted_over_ssh(aspen1: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from generator.verify.soak import Record
+    from generator.verify.transport import Transport
     from generator.verify.verdict import Verdict
 
 _Read = TypeVar("_Read")
@@ -94,7 +95,7 @@ def _reports(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> 
     "--ssh-config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Another configuration for ssh."
 )
 @JSON
-def verify(  # noqa: C901 - one parameter for each option, and little else
+def verify(
     spec: str,
     machine: str,
     *,
@@ -111,10 +112,9 @@ def verify(  # noqa: C901 - one parameter for each option, and little else
 
     One line a criterion as it is decided. Exits with 0 when accepted, 1 when not, 2 when not everything was checked.
     """
-    from generator.emit.present import reason
+    from generator.verify import accept, run
     from generator.verify import baseline as earlier
     from generator.verify import report as reporting
-    from generator.verify import run
     from generator.verify.expectation import expectations
     from generator.verify.keys import read_keys
     from generator.verify.run import Plan, unreachable
@@ -140,29 +140,40 @@ def verify(  # noqa: C901 - one parameter for each option, and little else
     with contextlib.ExitStack() as stack:
         tell = stack.enter_context(_progress(soak, quiet=as_json))
         expected = expectations(loaded, machine)
+        transport: Transport | None = None
+        system = ""
         try:
             target = expected.machine.target_host or machine
             transport = Local() if local else stack.enter_context(Ssh(target, ssh_config))
         except TransportError as error:
             take(unreachable(expected, phase, error) for phase in plan.phases)
         else:
+            system = accept.running(transport)
             take(run.verify(expected, transport, plan, tell))
-    if before is not None:
-        take(earlier.drift(before, list(verdicts)))
+        if before is not None:
+            take(earlier.drift(before, list(verdicts)))
+        if transport is not None and (why := accept.record(transport, system, plan, verdicts)):
+            echo(f"{machine}: what it uses is not kept as the accepted state: {why}", err=True)
     report = reporting.Report(machine, spec, _now(), __version__, tuple(verdicts))
-    lost = False
-    for path in reports:
-        try:
-            path.write_text(reporting.FORMATS[path.suffix](report), encoding="utf-8")
-        except OSError as error:
-            what = f"{printable(str(path))}: cannot be written: {reason(error)}"
-            echo(f"{what}; free some space, or choose another file", err=True)
-            lost = True
+    written = [_write(path, reporting.FORMATS[path.suffix](report)) for path in reports]
     if as_json:
         echo(reporting.to_json(report).removesuffix("\n"))
     else:
         echo(f"\n{machine}: {report.conclusion}: {reporting.summary(verdicts)}")
-    sys.exit(exit_code(verdicts) or (2 if lost else 0))
+    sys.exit(exit_code(verdicts) or (0 if all(written) else 2))
+
+
+def _write(path: Path, text: str) -> bool:
+    """Write a report; return whether that worked."""
+    from generator.emit.present import reason
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        what = f"{printable(str(path))}: cannot be written: {reason(error)}"
+        echo(f"{what}; free some space, or choose another file", err=True)
+        return False
+    return True
 
 
 def _given(option: str, read: Callable[[], _Read]) -> _Read:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from generator.catalog.metrics import alerts, counters
 from generator.emit.monitoring import floors
+from generator.emit.operate import block
+from generator.spec.gateway import certificate_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,9 +21,12 @@ _SHOWN = 4  # servers whose commands are spelt out
 
 def features(spec: Spec) -> frozenset[str]:
     """Return what a deployment has that an alert may need: the same as ``features`` of nix/lib/monitoring.nix."""
-    running = {name: services for name, services in spec.placement.services_on.items() if services}
-    engines = {service.engine for services in running.values() for service in services}
-    machines = [spec.deployment.machines[name] for name in running]
+    services = [service for on_machine in spec.placement.services_on.values() for service in on_machine]
+    gateways = spec.deployment.gateways.values()
+    watched = {name for name, on_machine in spec.placement.services_on.items() if on_machine}
+    watched |= {gateway.machine for gateway in gateways}
+    engines = {service.engine for service in services}
+    machines = [machine for name, machine in spec.deployment.machines.items() if name in watched]
     amd = any(machine.hardware is not None and machine.hardware.accelerator == "rocm" for machine in machines)
     monitoring = spec.deployment.monitoring
     found = {
@@ -32,6 +37,12 @@ def features(spec: Spec) -> frozenset[str]:
         "floor": bool(floors(spec)),
         "models": bool(spec.deployment.models),
         "smu": monitoring is not None and monitoring.smu_exporter,
+        "keys": bool(gateways) or any(service.api_key for service in services),
+        "certificates": any(
+            gateway.tls.certificate is not None
+            or certificate_metrics(gateway, () if monitoring is None else monitoring.machines)
+            for gateway in gateways
+        ),
     }
     return frozenset(name for name, has in found.items() if has)
 
@@ -47,7 +58,7 @@ def alarms(spec: Spec, logins: Mapping[str, str]) -> Iterator[str]:
     for alert in alerts():
         if here.issuperset(alert.needs):
             yield from (f"### {alert.name}", "", f"*{alert.severity}*: {alert.see}", "", alert.do, "")
-            yield from _block(_commands(alert, spec, logins))
+            yield from block(*_commands(alert, spec, logins))
 
 
 def _where(monitoring: Monitoring, logins: Mapping[str, str]) -> Iterator[str]:
@@ -64,10 +75,10 @@ def _where(monitoring: Monitoring, logins: Mapping[str, str]) -> Iterator[str]:
         pages = " and ".join(f"{name} at <http://127.0.0.1:{port}/{path}>" for _, name, port, path in there)
         yield from (f"Through this tunnel to {machine}, {pages}:", "")
         tunnels = " ".join(f"-L {port}:127.0.0.1:{port}" for _, _, port, _ in there)
-        yield from _block([f"{login} -N {tunnels}"])
+        yield from block(f"{login} -N {tunnels}")
         if monitoring.grafana:
             yield from ("Grafana's user is `admin`, and its password:", "")
-            yield from _block([f"{login} cat /var/lib/grafana/admin_password"])
+            yield from block(f"{login} cat /var/lib/grafana/admin_password")
 
 
 def _commands(alert: Alert, spec: Spec, logins: Mapping[str, str]) -> list[str]:
@@ -78,7 +89,3 @@ def _commands(alert: Alert, spec: Spec, logins: Mapping[str, str]) -> list[str]:
         for command in alert.commands:
             commands[command.replace("{login}", logins[machine]).replace("{unit}", service.unit)] = None
     return list(commands)
-
-
-def _block(commands: list[str]) -> list[str]:
-    return ["```console", *(f"$ {command}" for command in commands), "```", ""] if commands else []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from generator.catalog.models import repositories
 from generator.emit.gateway import gateway_data
 from generator.emit.monitoring import monitoring_data
+from generator.emit.values import camel, some
 from generator.spec.pins import image_name
 from generator.spec.rules.engines import image_of, release_of
 
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
 
 _MARKER = "Managed by llmflake: generated; change the spec and generate again."
 SCHEMA_VERSION = 1
-
-
-def camel(name: str) -> str:
-    """Return a field's name as Nix options write it: ``max_model_len`` is ``maxModelLen``."""
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
 
 
 def deployment_data(spec: Spec) -> dict[str, Any]:
@@ -57,7 +52,7 @@ def host_data(machine: Machine) -> dict[str, Any]:
     hardware = machine.hardware
     if hardware is None:  # the rules refuse it
         raise ValueError(f"machine {machine.name} has no hardware")
-    return _some(
+    return some(
         {
             "hardware": {
                 "accelerator": hardware.accelerator,
@@ -83,12 +78,8 @@ def _image_hashes(spec: Spec) -> dict[str, dict[str, str]]:
     }
 
 
-def _some(data: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if value is not None}
-
-
 def _machine(machine: Machine) -> dict[str, Any]:
-    return _some(
+    return some(
         {
             "system": machine.system,
             "stateVersion": machine.state_version,
@@ -103,7 +94,7 @@ def _machine(machine: Machine) -> dict[str, Any]:
 
 def _model(model: Model) -> dict[str, Any]:
     known = repositories().get(model.repository)
-    return _some(
+    return some(
         {
             "name": model.name,
             "repository": model.repository,
@@ -122,11 +113,11 @@ def _model(model: Model) -> dict[str, Any]:
 
 def _source(source: Source) -> dict[str, Any]:
     revision, sri = source.pinned or (source.revision, None)
-    return _some({source.kind: source.location, "revision": revision, "hash": sri})
+    return some({source.kind: source.location, "revision": revision, "hash": sri})
 
 
 def _health(spec: Spec, service: Service) -> dict[str, Any]:
-    found = _some({camel(name): value for name, value in asdict(service.health).items()})
+    found = some({camel(name): value for name, value in asdict(service.health).items()})
     if service.health.fallback is not None:
         found["fallback"] = spec.deployment.services[service.health.fallback].unit
     return found
@@ -137,7 +128,7 @@ def _service(spec: Spec, service: Service) -> dict[str, Any]:
     images = {image_of(service, machine) for machine in machines}
     model = spec.deployment.models.get(service.model or "")
     container = service.runtime == "container"
-    settings = _some(
+    settings = some(
         {
             "serviceType": service.engine,
             "runtime": service.runtime,

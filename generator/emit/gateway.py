@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from generator.emit.values import some
 from generator.spec.address import asked_at, bracketed
+from generator.spec.gateway import certificate_metrics
 from generator.spec.service import GATEWAY
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 def gateway_data(spec: Spec, gateway: Gateway) -> dict[str, Any]:
     """Return a gateway as JSON values, by the names of the Nix options (nix/services/llm/gateway-options.nix)."""
+    monitoring = spec.deployment.monitoring
+    measured = certificate_metrics(gateway, () if monitoring is None else monitoring.machines)
     tls = {"enable": gateway.tls.enable, "certificate": gateway.tls.certificate, "key": gateway.tls.key}
     return {
         "machine": gateway.machine,
@@ -28,8 +32,9 @@ def gateway_data(spec: Spec, gateway: Gateway) -> dict[str, Any]:
             "interfaces": list(gateway.expose),
             "proxy": gateway.proxy,
             "entryPoints": list(gateway.entry_points),
-            "tls": _some({**tls, "resolver": gateway.tls.resolver}),
+            "tls": some({**tls, "resolver": gateway.tls.resolver}),
             "litellmPort": gateway.litellm_port,
+            **({"metricsPort": gateway.metrics_port} if measured else {}),
             "clients": list(gateway.clients),
             "limits": {
                 "requestsPerMinute": gateway.requests_per_minute,
@@ -41,10 +46,6 @@ def gateway_data(spec: Spec, gateway: Gateway) -> dict[str, Any]:
             "clouds": [_cloud(cloud) for cloud in gateway.clouds],
         },
     }
-
-
-def _some(data: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if value is not None}
 
 
 def _backends(spec: Spec, gateway: Gateway) -> Iterator[dict[str, Any]]:
@@ -81,7 +82,7 @@ def _models(spec: Spec, service: Service) -> tuple[str, ...]:
 
 
 def _cloud(cloud: Cloud) -> dict[str, Any]:
-    return _some(
+    return some(
         {
             "name": cloud.name,
             "provider": cloud.provider,

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def block(*commands: str) -> list[str]:
-    """Return commands as they are to be typed, each on a line."""
-    return ["```console", *(f"$ {command}" for command in commands), "```", ""]
+    """Return commands as they are to be typed, each on a line; nothing where there are none."""
+    return ["```console", *(f"$ {command}" for command in commands), "```", ""] if commands else []
 
 
 def key_generator(name: str) -> str:
@@ -131,6 +131,28 @@ def rollback(machine: Machine, services: tuple[Service, ...], login: str) -> Ite
             yield from (f"The image of before is still there, as {previous}: this needs no registry.", "")
     yield from ("4. Boot the generation before; where the machine does not come up, choose it in its boot menu:", "")
     yield from block(f"{login} 'nixos-rebuild boot --rollback && reboot'")
+    if services:
+        yield from _kept(services, login)
+
+
+def _kept(services: tuple[Service, ...], login: str) -> Iterator[str]:
+    """Yield what stays for the way back, and how to be rid of it."""
+    yield from ("### 5. What stays for that", "")
+    yield from (
+        "Where every criterion passed, `llmflake verify` has the machine record this state as the accepted one",
+        "(`/var/lib/llmflake/accepted.json`). Its model files, its images and the system itself stay until another",
+        "state is accepted, so going back to it, however many deployments later, downloads nothing:",
+        "",
+    )
+    yield from block(f"{login} /nix/var/nix/gcroots/llmflake-accepted/bin/switch-to-configuration switch")
+    yield from (
+        "What is used neither by that nor by a system that runs or may be booted, is listed, and removed when you say",
+        "so; what llmflake did not bring is never touched:",
+        "",
+    )
+    yield from block(f"{login} llmflake-kept", f"{login} llmflake-kept --remove")
+    if any(service.engine == "ollama" or service.rollback_ollama for service in services):
+        yield from ("Ollama's models are its own: `ollama list` and `ollama rm` are for those.", "")
 
 
 def _to_ollama(services: tuple[Service, ...], login: str) -> Iterator[str]:

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import shutil
-import signal
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from typing import TYPE_CHECKING
 from generator.emit.changes import Changes, plan_changes
 from generator.emit.present import is_staging, leftovers, nearest_folder, reason, staging_name
 from generator.errors import Location, OutputError, Problem
+from generator.undisturbed import NO_LOCKS, undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _PATIENCE = 10.0  # seconds to wait for another run in the same directory
-_NO_LOCKS = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -88,7 +87,7 @@ def _carry_out(changes: Changes, root: Path, base: Path) -> None:
                 *(_Move(root / path, new / path, old / path) for path in changes.updated),
                 *(_Move(root / path, None, old / path) for path in changes.deleted),
             ]
-        with _undisturbed():
+        with undisturbed():
             _commit(moves)
             _remove_empty(root, changes.deleted)
     except _NotPutBackError as error:
@@ -180,18 +179,8 @@ def _remove_empty(root: Path, paths: Iterable[str]) -> None:
 
 
 def _remove(staging: Path) -> None:
-    with _undisturbed():
+    with undisturbed():
         shutil.rmtree(staging, ignore_errors=True)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Put off Ctrl-C and other polite wishes to end: what is inside takes milliseconds and is worse half done."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -215,7 +204,7 @@ def _lock(descriptor: int, folder: Path, deadline: float) -> bool:
                 ) from None
             time.sleep(0.05)
         except OSError as error:
-            if error.errno in _NO_LOCKS:
+            if error.errno in NO_LOCKS:
                 return False
             raise
         else:

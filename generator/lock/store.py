@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
-import signal
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +13,13 @@ from typing import TYPE_CHECKING
 from generator.emit.present import reason
 from generator.errors import Location, LockError, Problem
 from generator.spec.lockfile import MARKER, pins_data
+from generator.undisturbed import NO_LOCKS, undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from generator.spec.pins import Pins
 
-_NO_LOCKS = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _MODE = 0o644
 
 
@@ -48,7 +46,7 @@ def held(spec: str) -> Iterator[None]:
             what, hint = "another llmflake lock is at work on this spec", "wait until it has ended"
             raise LockError((Problem(Location(spec), "", what, hint),)) from None
         except OSError as error:
-            if error.errno not in _NO_LOCKS:  # some file systems have none
+            if error.errno not in NO_LOCKS:  # some file systems have none
                 raise
         yield
 
@@ -62,7 +60,7 @@ def write(path: Path, text: str, before: str | None) -> None:
         if _present(path) != before:
             what, hint = "this lock has changed in the meantime", "start again"
             raise LockError((Problem(Location(str(path)), "", what, hint),))
-        with _undisturbed():
+        with undisturbed():
             _replace(path.resolve(), text)
     except OSError as error:
         what = f"cannot be written: {reason(error)}"
@@ -89,13 +87,3 @@ def _replace(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Put off Ctrl-C and other polite wishes to end, so that no temporary file is left behind."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -3,15 +3,15 @@
 
 The manifest is JSON: repository, revision (a commit), include, exclude, directory, and files (each with path, size and
 sha256), or null where the hub is to say which files there are. Files that are there and right are not touched, what is
-half there is resumed, and nothing counts as there before its size and hash are right. While the hub cannot be reached
-this waits and tries again; what waiting does not cure ends it, with an exit code of its own.
+half there is resumed, and nothing counts as there before its size and hash are right. What another revision wanted is
+kept by its hash, for the way back, until llmflake-kept removes it. While the hub cannot be reached this waits and tries
+again; what waiting does not cure ends it, with an exit code of its own.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -20,7 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from generator.machine.files import PARTS, State, Wanted, difference, is_below, part_of
+from generator.machine.directories import register
+from generator.machine.files import PARTS, State, Wanted, difference, is_below, kept_of, link, part_of, selection_of
 
 GIB = 1 << 30
 RESERVE = GIB
@@ -71,6 +72,7 @@ def bring(manifest: dict[str, Any], waits: tuple[float, ...]) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        register(directory)
         state = State.read(directory)
         wanted = patiently(waits, lambda: files_of(manifest, state))
         if unsafe := [file.path for file in wanted if not is_below(file.path)]:
@@ -81,7 +83,8 @@ def bring(manifest: dict[str, Any], waits: tuple[float, ...]) -> None:
             say(f"{number} of {len(missing)}: {file.path}, {file.size / GIB:.2f} GiB")
             patiently(waits, lambda file=file: _download(manifest, state, file))
         for path in state.forget_others(wanted):
-            say(f"removed {path}, which is not wanted any more")
+            say(f"{path} is not wanted any more; it is kept, see llmflake-kept")
+        state.drop_kept()
         shutil.rmtree(directory / PARTS, ignore_errors=True)
         total = sum(file.size for file in wanted)
         say(
@@ -95,10 +98,9 @@ def files_of(manifest: dict[str, Any], state: State) -> list[Wanted]:
     """Return the files that are wanted: those of the manifest, or those that the hub lists at that commit."""
     if manifest["files"] is not None:
         return [Wanted(file["path"], file["size"], f"sha256:{file['sha256']}") for file in manifest["files"]]
-    identity = [manifest[key] for key in ("repository", "revision", "include", "exclude")]
-    selection = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+    selection = selection_of(manifest)
     if state.selection != selection or state.listing is None:
-        listing = _listing(*identity)
+        listing = _listing(*(manifest[key] for key in ("repository", "revision", "include", "exclude")))
         state.selection, state.listing = selection, listing
         state.write()
     return state.listing
@@ -125,12 +127,29 @@ def _listing(repository: str, revision: str, include: list[str], exclude: list[s
 
 
 def _adopt(state: State, file: Wanted) -> bool:
-    """Take over a file that is there already, if it is right: after a kill, or put there by hand."""
-    path = state.directory / file.path
-    if not path.is_file() or path.stat().st_size != file.size or difference(path, file) is not None:
+    """Take over a file that is there already, if it is right: after a kill, put there by hand, or kept from before."""
+    path, kept = state.directory / file.path, kept_of(state.directory, file.hash)
+    if path.is_file() and difference(path, file) is None:
+        state.remember(file)
+        return True
+    if not kept.is_file() or difference(kept, file) is not None:
         return False
-    state.remember(file)
+    part = part_of(state.directory, file)
+    part.parent.mkdir(exist_ok=True)
+    part.unlink(missing_ok=True)
+    link(kept, part)
+    _place(state, file, part)
+    say(f"{file.path} was kept from before")
     return True
+
+
+def _place(state: State, file: Wanted, part: Path) -> None:
+    """Move what is right to its path; what was right there before is kept."""
+    path = state.directory / file.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state.set_aside(file.path)
+    part.replace(path)
+    state.remember(file)
 
 
 def _require_space(directory: Path, missing: list[Wanted]) -> None:
@@ -140,21 +159,20 @@ def _require_space(directory: Path, missing: list[Wanted]) -> None:
     free = shutil.disk_usage(directory).free
     if missing and needed + RESERVE > free:
         what = f"{needed / GIB:.1f} GiB are still to come, and {directory} has {free / GIB:.1f} GiB free"
-        raise RefusedError(os.EX_CANTCREAT, f"{what}; free {(needed + RESERVE - free) / GIB:.1f} GiB")
+        hint = f"free {(needed + RESERVE - free) / GIB:.1f} GiB; llmflake-kept tells what may go"
+        raise RefusedError(os.EX_CANTCREAT, f"{what}; {hint}")
 
 
 def _download(manifest: dict[str, Any], state: State, file: Wanted) -> None:
     """Download a file, and once more if it is not right: what was damaged on the way is right then."""
-    part, path = part_of(state.directory, file), state.directory / file.path
+    part = part_of(state.directory, file)
     part.parent.mkdir(exist_ok=True)
     found = None
     for again in (True, False):
         _continue(manifest, file, part)
         found = difference(part, file)
         if found is None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.replace(path)
-            state.remember(file)
+            _place(state, file, part)
             return
         part.unlink()
         say(f"{found}{'; downloading it again' if again else ''}")

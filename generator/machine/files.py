@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 STATE = ".llmflake-model.json"
 PARTS = ".llmflake-parts"
 """The folder of what is half there."""
+KEPT = ".llmflake-kept"
+"""The folder of what another revision wanted, by its hash: rolling back to that needs no download."""
 _CHUNK = 1 << 22
 
 
@@ -76,15 +78,39 @@ class State:
         self.write()
 
     def forget_others(self, wanted: list[Wanted]) -> list[str]:
-        """Delete the files of before that are not wanted any more; return their paths. Files of others stay."""
+        """Keep files of before that are not wanted any more by their hash; return their paths. Those of others stay."""
         paths = {file.path for file in wanted}
         gone = sorted(path for path in self.whole if path not in paths)
         for path in gone:
+            self.set_aside(path)
             (self.directory / path).unlink(missing_ok=True)
             del self.whole[path]
         if gone:
             self.write()
         return gone
+
+    def set_aside(self, path: str) -> None:
+        """Keep a file that was right, before another one takes its path; one that changed since is not worth it."""
+        size, _, found = self.whole.get(path, (0, 0, ""))
+        if not self.has(Wanted(path, size, found)):
+            return
+        kept = kept_of(self.directory, found)
+        kept.parent.mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            link(self.directory / path, kept)
+
+    def drop_kept(self) -> None:
+        """Forget what is kept and has its place again."""
+        for _, _, found in self.whole.values():
+            kept_of(self.directory, found).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else is kept, or nothing ever was
+            (self.directory / KEPT).rmdir()
+
+
+def selection_of(model: dict[str, Any]) -> str:
+    """Return what tells one choice of a repository's files from another."""
+    identity = [model[key] for key in ("repository", "revision", "include", "exclude")]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
 def difference(path: Path, file: Wanted) -> str | None:
@@ -106,6 +132,24 @@ def difference(path: Path, file: Wanted) -> str | None:
 def part_of(directory: Path, file: Wanted) -> Path:
     """Return where a file is while it is half there: named by its hash, so that no other file is ever continued."""
     return directory / PARTS / file.hash.replace(":", "-")
+
+
+def kept_of(directory: Path, found: str) -> Path:
+    """Return where the bytes with a hash are kept."""
+    return directory / KEPT / found.replace(":", "-")
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, or that one instead where a file system knows no second names.
+
+    Raises FileExistsError.
+    """
+    try:
+        target.hardlink_to(source)
+    except FileExistsError:
+        raise
+    except OSError:
+        source.replace(target)
 
 
 def is_below(path: str) -> bool:

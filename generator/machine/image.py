@@ -3,7 +3,7 @@
 
 PROGRAM is podman or docker. The image is pulled by its digest where it is not there; it gets the name
 ``localhost/llmflake/UNIT:current``, and the one that had it before gets ``:previous``, by which it survives pruning and
-a registry that has it no more. Images before that one are removed.
+a registry that has it no more. The image before that one is removed, unless it is ``:accepted`` or no image is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 
+NAMES = "localhost/llmflake/"
+"""What all our names of images begin with."""
 WAITS = (5, 15, 60, 300, 300)
 """Seconds before each next try to pull."""
 
@@ -23,7 +25,7 @@ def main(arguments: list[str]) -> int:
         say("usage: python -m generator.machine.image PROGRAM UNIT IMAGE")
         return os.EX_USAGE
     program, unit, image = arguments
-    current, previous = (f"localhost/llmflake/{unit}:{name}" for name in ("current", "previous"))
+    current, previous, accepted = (name_of(unit, tag) for tag in ("current", "previous", "accepted"))
     if identity(program, image) is None and not pull(program, image, WAITS):
         return os.EX_UNAVAILABLE
     new, old = identity(program, image), identity(program, current)
@@ -32,7 +34,7 @@ def main(arguments: list[str]) -> int:
         run(program, "tag", old, previous)
         say(f"the image of before stays as {previous}")
         if oldest is not None and oldest not in {old, new}:
-            remove(program, oldest)
+            retire(program, unit, oldest, identity(program, accepted))
     run(program, "tag", image, current)
     return os.EX_OK
 
@@ -58,11 +60,60 @@ def pull(program: str, image: str, waits: tuple[float, ...]) -> bool:
     return False
 
 
-def remove(program: str, image: str) -> None:
-    """Remove an image with all its names, unless a container has it."""
-    if not run(program, "ps", "--all", "--quiet", "--filter", f"ancestor={image}"):
-        say(f"removing {image}, which is older than that")
-        subprocess.run([program, "rmi", "--force", image], stdout=subprocess.DEVNULL, check=False)  # noqa: S603
+def accept(program: str, unit: str, image: str) -> bool:
+    """Name the image that is accepted for a unit; return whether it is here. The one of before stays, by its ID."""
+    name = name_of(unit, "accepted")
+    new, old = identity(program, image), identity(program, name)
+    if new is None:
+        return False
+    if old not in {None, new}:
+        run(program, "tag", str(old), _own_name(unit, str(old)))
+    run(program, "tag", image, name)
+    return True
+
+
+def _own_name(unit: str, image: str) -> str:
+    return name_of(unit, image.removeprefix("sha256:")[:12])
+
+
+def retire(program: str, unit: str, image: str, accepted: str | None) -> None:
+    """Remove an image that is older than the one of before; while none was accepted, it may be the one that worked."""
+    if accepted is None:
+        run(program, "tag", image, _own_name(unit, image))
+        say(f"an older image stays as {_own_name(unit, image)}, for none was accepted yet")
+    elif image != accepted:
+        gone = remove(program, image)
+        say(f"{image}, which is older than that, {'is removed' if gone else 'stays: it is in use'}")
+
+
+def remove(program: str, image: str) -> bool:
+    """Remove our names of an image, and the image where nobody else named it and no container has it.
+
+    Returns whether it is gone.
+    """
+    if run(program, "ps", "--all", "--quiet", "--filter", f"ancestor={image}"):
+        return False  # with its names, so that it is found again
+    for name in tags(program, image):
+        if name.startswith(NAMES):
+            silently(program, "rmi", name)
+    if identity(program, image) is not None and not tags(program, image):
+        silently(program, "rmi", image)
+    return identity(program, image) is None
+
+
+def tags(program: str, image: str) -> list[str]:
+    """Return the names of an image, but for those by digest."""
+    return run(program, "image", "inspect", "--format", '{{join .RepoTags "\\n"}}', image).split()
+
+
+def name_of(unit: str, tag: str) -> str:
+    """Return one of our names of a unit's image."""
+    return f"{NAMES}{unit}:{tag}"
+
+
+def silently(program: str, *arguments: str) -> int:
+    """Run a command that may be refused; return its exit code."""
+    return subprocess.run([program, *arguments], capture_output=True, check=False).returncode  # noqa: S603
 
 
 def run(program: str, *arguments: str) -> str:

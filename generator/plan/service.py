@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from generator.catalog import caveats
+from generator.catalog import caveats, models
 from generator.catalog.load import version_key
 from generator.plan.memory import limits, memory, one_sequence_fits
 from generator.plan.pace import pace, slow_experts
@@ -185,7 +185,7 @@ def facts(asked: Ask, neighbours: int) -> dict[str, Any]:
         "backend": asked.backend,
         "format": None if known.stored is None else known.stored.name.removesuffix("-gguf"),
         "repository": known.repository.name if known.repository is not None else None,
-        "derestricted": known.repository is not None and known.repository.derestricted,
+        "derestricted": any(models.derestricted(name) for name in (asked.repository, *asked.service.models) if name),
         "kernel": machine.kernel.minimum,
         "release": asked.release,
         "iommu": machine.iommu,

@@ -49,7 +49,14 @@ class Gateway:
     first_token_s: int
     total_s: int
     litellm_port: int
+    metrics_port: int
     clouds: tuple[Cloud, ...]
+
+
+def certificate_metrics(gateway: Gateway, scrapers: tuple[str, ...]) -> bool:
+    """Return whether Traefik is to tell when its certificate expires: no file does, and its machine scrapes itself."""
+    ours = gateway.proxy == "own" and gateway.tls.enable and gateway.tls.resolver is not None
+    return ours and gateway.machine in scrapers
 
 
 def build_gateway(name: str, data: dict[str, Any]) -> Gateway:
@@ -72,6 +79,7 @@ def build_gateway(name: str, data: dict[str, Any]) -> Gateway:
         first_token_s=data.get("first_token_s", 120),
         total_s=data.get("total_s", 600),
         litellm_port=data.get("litellm_port", 4000),
+        metrics_port=data.get("metrics_port", 8899),
         clouds=tuple(_cloud(cloud, entry) for cloud, entry in sorted(data.get("clouds", {}).items())),
     )
 

@@ -18,6 +18,7 @@ let
     health = ./health.nix;
     images = ./images.nix;
     kernel = ./kernel.nix;
+    kept = ./kept.nix;
     keys = ./keys.nix;
     litellm = ./litellm.nix;
     llama-args = ./llama-args.nix;

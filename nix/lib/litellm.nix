@@ -88,10 +88,10 @@ in
     a deployment by its name, LiteLLM looks at neither budgets nor failures.
 
     Type: settings -> string -> attrs
-    - auth: the function that checks keys, as LiteLLM names it
+    - directory: the name of nix/programs/gateway as it lies beside the configuration
   */
   settings =
-    settings: auth:
+    settings: directory:
     let
       inherit (settings) backends clouds timeouts;
       common = {
@@ -184,8 +184,10 @@ in
         request_timeout = timeouts.totalSeconds;
         telemetry = false;
         turn_off_message_logging = true;
-      };
-      general_settings.custom_auth = auth;
+      }
+      # LiteLLM forgets with every start what was spent.
+      // (if clouds == [ ] then { } else { callbacks = [ "${directory}.spend.counter" ]; });
+      general_settings.custom_auth = "${directory}.llmflake.authenticate";
     };
 
   /**

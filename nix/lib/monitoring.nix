@@ -15,7 +15,8 @@ in
   /**
     What a deployment has that a rule or a panel may need: engines by name; "metrics" where one exports any; "amd" for an
     AMD GPU, "gtt" where its limit is set; "floor" where the plan knows how slow is too slow; "models" where model
-    files are; "smu" where its exporter runs.
+    files are; "smu" where its exporter runs; "keys" where a service or a gateway has one; "certificates" where a gateway's
+    is a file, or its Traefik tells.
 
     Type: deployment -> [string]
   */
@@ -24,6 +25,7 @@ in
     let
       servers = lib.scrape.servers deployment;
       machines = map (name: deployment.machines.${name}.host) (lib.scrape.machines deployment);
+      gateways = map (gateway: gateway.settings) (attrValues (deployment.gateways or { }));
       has = name: condition: if condition then [ name ] else [ ];
     in
     filter (engine: any (server: server.engine == engine) servers) [
@@ -37,7 +39,11 @@ in
     ++ has "gtt" (any (host: host ? gttMiB) machines)
     ++ has "floor" (attrValues deployment.monitoring.floors != [ ])
     ++ has "models" (attrNames deployment.models != [ ])
-    ++ has "smu" deployment.monitoring.smuExporter;
+    ++ has "smu" deployment.monitoring.smuExporter
+    ++ has "keys" (gateways != [ ] || any (server: server.apiKey) servers)
+    ++ has "certificates" (
+      any (gateway: (gateway.tls.certificate or null) != null || (gateway.metricsPort or null) != null) gateways
+    );
 
   /**
     The rules of a deployment, recording rules first.

@@ -76,17 +76,20 @@ in
     ) (attrNames deployment.machines);
 
   /**
-    The machines with a server: each has a node_exporter.
+    The machines with a server or a gateway: each has a node_exporter.
 
     Type: deployment -> [string]
   */
   machines =
     deployment:
-    filter (machine: lib.deployment.serversOn deployment machine != { }) (attrNames deployment.machines);
+    filter (
+      machine:
+      lib.deployment.serversOn deployment machine != { } || lib.deployment.gatewayOn deployment machine != null
+    ) (attrNames deployment.machines);
 
   /**
-    What one machine scrapes: every server that exports metrics and that it reaches, a job for each engine, and every
-    node_exporter that it reaches. Another machine that scrapes too is left to itself.
+    What one machine scrapes: every server that exports metrics and that it reaches, a job for each engine, its own Traefik
+    where a resolver brings the certificate, and every node_exporter that it reaches. Another machine that scrapes too is left to itself.
 
     Type: deployment -> string -> [attrs]
     - result: items of `services.prometheus.scrapeConfigs`
@@ -152,6 +155,25 @@ in
           ];
         }
       ) (filter locked reached);
+      gateway = lib.deployment.gatewayOn deployment scraper;
+      proxies =
+        if (gateway.metricsPort or null) == null then
+          [ ]
+        else
+          [
+            (
+              job data.traefik.job [ (target "127.0.0.1" gateway.metricsPort { machine = scraper; }) ]
+              // {
+                metric_relabel_configs = [
+                  {
+                    source_labels = [ "__name__" ];
+                    regex = "traefik_tls_certs_not_after";
+                    action = "keep";
+                  }
+                ];
+              }
+            )
+          ];
       exporters = concatMap (
         machine:
         if machine == scraper then
@@ -164,6 +186,7 @@ in
     in
     engines
     ++ withKeys
+    ++ proxies
     ++ (
       if exporters == [ ] then
         [ ]

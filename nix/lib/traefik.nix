@@ -146,20 +146,46 @@ in
 
   /**
     `services.traefik.staticConfigOptions`, where the machine has no Traefik of its own: one entry point, on loopback unless the
-    gateway is exposed.
+    gateway is exposed, and one on loopback for Traefik's metrics where they are asked for.
 
     Type: settings -> attrs
   */
   static =
-    { interfaces, port, tls, ... }:
+    {
+      interfaces,
+      metricsPort,
+      port,
+      tls,
+      ...
+    }:
     {
       global = {
         checkNewVersion = false;
         sendAnonymousUsage = false;
       };
       log.level = "INFO";
-      entryPoints.llm.address = "${if interfaces == [ ] then "127.0.0.1" else ""}:${toString port}";
+      entryPoints = {
+        llm.address = "${if interfaces == [ ] then "127.0.0.1" else ""}:${toString port}";
+      }
+      // (
+        if metricsPort == null then
+          { }
+        else
+          { llm-metrics.address = "127.0.0.1:${toString metricsPort}"; }
+      );
     }
+    // (
+      if metricsPort == null then
+        { }
+      else
+        {
+          metrics.prometheus = {
+            entryPoint = "llm-metrics";
+            addEntryPointsLabels = false;
+            addServicesLabels = false;
+          };
+        }
+    )
     // (
       # Traefik's own way to a tailnet's certificates.
       if tls.resolver == "tailscale" then { certificatesResolvers.tailscale.tailscale = { }; } else { }

@@ -62,6 +62,8 @@ in
       User = "llm-models";
       Group = "llm-models";
       CacheDirectory = "llm-models";
+      # Which directories are ours, for llmflake-kept.
+      StateDirectory = "llm-models";
       ReadWritePaths = [ directory ];
       # 65 GB over a home connection takes hours.
       TimeoutStartSec = "infinity";

@@ -17,6 +17,7 @@
     ./weights.nix
     ./watchdog.nix
     ./rollback.nix
+    ./kept.nix
     ./gateway.nix
   ];
 }

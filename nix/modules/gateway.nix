@@ -15,6 +15,7 @@ let
     genAttrs
     getExe
     mapAttrsToList
+    mkDefault
     mkForce
     mkIf
     mkMerge
@@ -48,7 +49,7 @@ let
   litellm = pure.gateway.behind settings == "litellm";
   credentials = pure.litellm.credentials settings;
   # LiteLLM looks for the module beside its configuration, which nixpkgs puts into the store.
-  auth = "${baseNameOf "${../programs/gateway}"}.llmflake.authenticate";
+  beside = baseNameOf "${../programs/gateway}";
   wrong = pure.litellm.problem config.services.litellm.package.version;
   cloudKeys = map (cloud: "${settings.name}.${cloud.name}") settings.clouds;
 in
@@ -71,6 +72,11 @@ in
           allowedTCPPorts = [ settings.port ];
         })
       );
+      llmflake.monitoring.certificateFiles =
+        mkIf (settings.tls.certificate != null && config.llmflake.monitoring.exporter.configure)
+          {
+            ${settings.name} = mkDefault settings.tls.certificate;
+          };
       systemd.services.traefik.serviceConfig.LoadCredential = mkIf (settings.tls.certificate != null) [
         "tls-certificate:${settings.tls.certificate}"
         "tls-key:${settings.tls.key}"
@@ -117,7 +123,7 @@ in
       services.litellm = {
         enable = true;
         port = settings.litellmPort;
-        settings = pure.litellm.settings settings auth;
+        settings = pure.litellm.settings settings beside;
         environment = pure.litellm.environment;
       };
       systemd.services.litellm.serviceConfig = pure.unit.helper // {

@@ -2,7 +2,7 @@
 /**
   Programs of llmflake that run on the machines: one for each Python module of generator/machine that has a `main`.
 
-  Type: pkgs -> { fetch, image, ready, watchdog } of derivations
+  Type: pkgs -> { fetch, image, kept, ready, watchdog } of derivations
 */
 pkgs:
 let
@@ -43,6 +43,7 @@ in
 {
   fetch = program "fetch" (python: [ python.huggingface-hub ]);
   image = program "image" (_: [ ]);
+  kept = program "kept" (_: [ ]);
   ready = program "ready" asking;
   watchdog = program "watchdog" asking;
 }

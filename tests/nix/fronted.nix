@@ -48,6 +48,7 @@ let
       resolver = null;
     };
     litellmPort = 4000;
+    metricsPort = null;
     clients = [ ];
     limits = {
       requestsPerMinute = 60;

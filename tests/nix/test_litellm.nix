@@ -143,6 +143,34 @@ in
         0
       ];
     };
+    test_what_clouds_cost_is_kept_where_there_is_one = {
+      expr =
+        map
+          (
+            changes:
+            let
+              found = litellm.settings (several // changes) "x-gateway";
+            in
+            [
+              found.general_settings.custom_auth
+              (found.litellm_settings.callbacks or [ ])
+            ]
+          )
+          [
+            { }
+            { clouds = [ ]; }
+          ];
+      expected = [
+        [
+          "x-gateway.llmflake.authenticate"
+          [ "x-gateway.spend.counter" ]
+        ]
+        [
+          "x-gateway.llmflake.authenticate"
+          [ ]
+        ]
+      ];
+    };
     test_a_clouds_budget_and_price = {
       expr =
         let

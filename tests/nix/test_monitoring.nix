@@ -18,6 +18,43 @@ in
       "models"
     ];
   };
+  features.test_what_a_gateway_adds = {
+    expr =
+      map
+        (
+          settings:
+          builtins.filter (name: name == "keys" || name == "certificates") (
+            lib.monitoring.features (
+              deployment
+              // {
+                gateways.front = {
+                  machine = "aspen1";
+                  inherit settings;
+                };
+              }
+            )
+          )
+        )
+        [
+          { tls.enable = true; }
+          { tls.certificate = "/run/secrets/tls.pem"; }
+          {
+            tls.resolver = "tailscale";
+            metricsPort = 8899;
+          }
+        ];
+    expected = [
+      [ "keys" ]
+      [
+        "keys"
+        "certificates"
+      ]
+      [
+        "keys"
+        "certificates"
+      ]
+    ];
+  };
   ruleGroups.test_what_is_recorded_comes_first = {
     expr = map (group: group.name) (lib.monitoring.ruleGroups deployment);
     expected = [

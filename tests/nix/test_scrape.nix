@@ -12,6 +12,15 @@ let
         };
       };
     };
+  fronted =
+    settings:
+    deployment
+    // {
+      gateways.front = {
+        machine = "aspen1";
+        inherit settings;
+      };
+    };
   jobs = configs: map (config: config.job_name) configs;
   targets = configs: map (config: map (group: builtins.head group.targets) config.static_configs) configs;
   byService =
@@ -68,7 +77,44 @@ in
       "aspen2"
     ];
   };
+  machines.test_and_those_with_a_gateway = {
+    expr = lib.scrape.machines (fronted { } // { services = { }; });
+    expected = [ "aspen1" ];
+  };
   configs = {
+    test_its_own_traefik_where_that_tells_of_certificates = {
+      expr = map (config: { inherit (config) job_name static_configs; }) (
+        builtins.filter (config: config.job_name == "traefik") (
+          lib.scrape.configs (fronted { metricsPort = 8899; }) "aspen1"
+        )
+      );
+      expected = [
+        {
+          job_name = "traefik";
+          static_configs = [
+            {
+              targets = [ "127.0.0.1:8899" ];
+              labels = {
+                machine = "aspen1";
+                instance = "aspen1:8899";
+              };
+            }
+          ];
+        }
+      ];
+    };
+    test_no_traefik_without_metrics_and_none_of_another_machine = {
+      expr = map (config: config.job_name) (
+        lib.scrape.configs (fronted { }) "aspen1" ++ lib.scrape.configs (fronted { metricsPort = 8899; }) "aspen2"
+      );
+      expected = [
+        "vllm"
+        "llamacpp"
+        "llm-node"
+        "llamacpp"
+        "llm-node"
+      ];
+    };
     test_a_job_for_each_engine_and_one_for_machines = {
       expr = jobs (lib.scrape.configs deployment "aspen1");
       expected = [

@@ -103,6 +103,35 @@ in
     };
   };
   static = {
+    test_metrics_are_for_this_machine_alone_where_they_are_asked_for = {
+      expr =
+        map
+          (metricsPort: {
+            inherit (traefik.static (settings // { inherit metricsPort; })) entryPoints;
+            metrics = (traefik.static (settings // { inherit metricsPort; })).metrics or null;
+          })
+          [
+            null
+            8899
+          ];
+      expected = [
+        {
+          entryPoints.llm.address = "127.0.0.1:443";
+          metrics = null;
+        }
+        {
+          entryPoints = {
+            llm.address = "127.0.0.1:443";
+            llm-metrics.address = "127.0.0.1:8899";
+          };
+          metrics.prometheus = {
+            entryPoint = "llm-metrics";
+            addEntryPointsLabels = false;
+            addServicesLabels = false;
+          };
+        }
+      ];
+    };
     test_it_is_on_loopback_until_it_is_exposed = {
       expr = map (interfaces: (traefik.static (settings // { inherit interfaces; })).entryPoints.llm.address) [
         [ ]

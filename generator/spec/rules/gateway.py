@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from generator.spec.gateway import certificate_metrics
 from generator.spec.rules.exposure import PUBLIC, public_interface, unknown_interfaces, unsafe_model
 from generator.spec.rules.finding import Finding, suggestion
 from generator.spec.service import GATEWAY
@@ -48,9 +49,23 @@ def _place(context: Context, gateway: Gateway, first: Gateway) -> Iterator[Findi
             f'gateway "{first.name}" has {f"port {gateway.port} on " if same else ""}{gateway.machine} already',
             "put their services behind one: a machine has one Traefik",
         )
-    ports = {"port": gateway.port, "litellm_port": gateway.litellm_port}
+    yield from _ports(context, gateway)
+    if gateway.proxy == "own" and gateway.tls.resolver == "tailscale" and not gateway.host.endswith(".ts.net"):
+        yield Finding(
+            (*here, "tls", "resolver"),
+            f"tailscaled has a certificate for its machine's own name in the tailnet, and {gateway.host} is none",
+            "set host to <machine>.<tailnet>.ts.net, or leave the resolver out",
+        )
+
+
+def _ports(context: Context, gateway: Gateway) -> Iterator[Finding]:
+    here = ("gateways", gateway.name)
+    monitoring = context.deployment.monitoring
+    ports = {"port": gateway.port, "litellm_port": gateway.litellm_port, "metrics_port": gateway.metrics_port}
     if gateway.proxy == "existing":
         del ports["port"]
+    if not certificate_metrics(gateway, () if monitoring is None else monitoring.machines):
+        del ports["metrics_port"]
     for field, port in ports.items():
         if port == _SSH_PORT:
             yield Finding((*here, field), "port 22 is sshd's", "choose another port")
@@ -61,8 +76,8 @@ def _place(context: Context, gateway: Gateway, first: Gateway) -> Iterator[Findi
                     f'service "{service.name}" has port {port} on {gateway.machine} already',
                     "give one of them another port",
                 )
-    if gateway.port == gateway.litellm_port and gateway.proxy == "own":
-        yield Finding((*here, "litellm_port"), f"the gateway itself has port {gateway.port}", "choose another port")
+    for field in [field for index, field in enumerate(ports) if ports[field] in list(ports.values())[:index]]:
+        yield Finding((*here, field), f"the gateway itself has port {ports[field]}", "choose another port")
 
 
 def _reach(context: Context, gateway: Gateway, behind: list[Service]) -> Iterator[Finding]:

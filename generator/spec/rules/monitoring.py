@@ -54,8 +54,9 @@ def on_loopback(host: str) -> bool:
 
 
 def _unreached(context: Context, monitoring: Monitoring) -> Iterator[Finding]:
+    with_gateway = {gateway.machine for gateway in context.deployment.gateways.values()}
     for name, services in context.placement.services_on.items():
-        if not services or name in monitoring.machines:
+        if not (services or name in with_gateway) or name in monitoring.machines:
             continue
         hidden = [service for service in services if on_loopback(service.host)]
         if hidden:

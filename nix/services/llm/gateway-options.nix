@@ -42,6 +42,9 @@ in
     resolver = optional (types.nullOr name) null "tailscale" "Traefik's certificate resolver.";
   };
   litellmPort = optional types.port 4000 4001 "The port of LiteLLM on loopback.";
+  metricsPort =
+    optional (types.nullOr types.port) null 8899
+      "The port of Traefik's metrics on loopback, which tell when certificates expire; null leaves them out.";
   clients =
     optional (types.listOf name) [ ] [ "ann" ]
       "Who has a key: clan makes each one (vars generator `llm-key-<gateway>.<client>`).";
