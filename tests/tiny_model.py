@@ -2,15 +2,15 @@
 
 RANKS is the folder that holds o200k_base.tiktoken, FOLDER where the model goes (50 MB: gpt-oss has 201,088 tokens).
 
-Weights are random but for what makes one token follow another. Every token that the model can say has a dimension of its own
-in the hidden state, and the output layer reads there what comes next. Two things more than the last token decide, and
-attention writes each into a dimension of its own: whether the thought was thought to its end just now (the layer with
-the sliding window), and whether the prompt holds a sum (the layer that sees all of it). So an answer is
+Weights are random but for what makes one token follow another. Every token that the model can say has a dimension of
+its own in the hidden state, and the output layer reads there what comes next. Two things more than the last token
+decide, and attention writes each into a dimension of its own: whether the thought was thought to its end just now (the
+layer with the sliding window), and whether the prompt holds a sum (the layer that sees all of it). So an answer is
 
     <|channel|>analysis<|message|>THOUGHT<|end|><|start|>assistant<|channel|>final<|message|>ANSWER<|return|>
 
-where ANSWER is 4 if somebody asked for a sum, and a sentence about the sea otherwise. Told to go on after <|return|>, it
-begins anew. Experts, routers and the other heads are random and write where nothing reads.
+where ANSWER is 4 if somebody asked for a sum, and a sentence about the sea otherwise. Told to go on after <|return|>,
+it begins anew. Experts, routers and the other heads are random and write where nothing reads.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main(ranks: str, folder: str) -> None:
 
 
 def _tokenizer(ranks: Path) -> Any:  # noqa: ANN401 - of transformers, which has no types here
-    """Return Harmony's tokenizer: tiktoken knows its pattern and special tokens, and looks for the ranks in a folder."""
+    """Return Harmony's tokenizer: tiktoken knows its pattern and special tokens, and finds the ranks in a folder."""
     os.environ["TIKTOKEN_CACHE_DIR"] = str(ranks)
     from tiktoken_ext.openai_public import o200k_harmony
     from tokenizers import AddedToken
@@ -63,9 +63,8 @@ def _tokenizer(ranks: Path) -> Any:  # noqa: ANN401 - of transformers, which has
     made = TikTokenConverter(str(ranks / "o200k_base.tiktoken"), pattern=encoding["pat_str"]).converted()
     made.add_special_tokens([AddedToken(special[number], special=True) for number in sorted(special)])
     assert made.token_to_id("<|return|>") == 200002, "the special tokens are not where Harmony has them"
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made, bos_token="<|startoftext|>", eos_token="<|return|>", pad_token="<|endoftext|>"
-    )
+    named = {"bos_token": "<|startoftext|>", "eos_token": "<|return|>", "pad_token": "<|endoftext|>"}
+    return PreTrainedTokenizerFast(tokenizer_object=made, **named)
 
 
 def _config(tokenizer: Any) -> Any:  # noqa: ANN401
@@ -145,8 +144,8 @@ def _lay(model: Any, tokenizer: Any) -> None:  # noqa: ANN401
 def _listen(attention: Any, heard: int, told: int, free: int) -> None:  # noqa: ANN401
     """Make a layer's first head write into the dimension ``told`` whether it sees a token with the dimension ``heard``.
 
-    Its query is the same for every token, its key and value are nothing but ``heard``. The norm before it makes a token's
-    dimension sqrt(HIDDEN) at most.
+    Its query is the same for every token, its key and value are nothing but ``heard``. The norm before it makes a
+    token's dimension sqrt(HIDDEN) at most.
     """
     norm = HIDDEN**0.5
     for projection in (attention.q_proj, attention.k_proj, attention.v_proj):

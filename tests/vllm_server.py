@@ -1,4 +1,4 @@
-"""A real vLLM on the CPU that serves the tiny gpt-oss, started as the product starts one, where bin/set-up-vllm could lay it."""
+"""A real vLLM on the CPU with the tiny gpt-oss, started as the product starts one, where bin/set-up-vllm laid it."""
 
 from __future__ import annotations
 
@@ -45,8 +45,10 @@ def there() -> bool:
 
 
 def flags() -> dict[str, Any]:
-    """Return the flags of examples/aspen1.toml, all of which vLLM takes on the CPU too, and a queue that can be filled."""
-    found: dict[str, Any] = deployment_data(load(ROOT / "examples" / "aspen1.toml"))["services"]["llm"]["settings"]["vllm"]
+    """Return the flags of examples/aspen1.toml, which all work on the CPU too, and a queue that can be filled."""
+    found: dict[str, Any] = deployment_data(load(ROOT / "examples" / "aspen1.toml"))["services"]["llm"]["settings"][
+        "vllm"
+    ]
     return {**found, "maxNumQueuedReqs": 4}
 
 
@@ -82,7 +84,7 @@ def command(nix: Nix, port: int, key_file: Path) -> list[str]:
 
 @dataclass
 class Vllm:
-    """A vLLM that serves the tiny model; ``starts`` counts how often it was started, ``ready`` says why it counts as such."""
+    """A vLLM that serves the tiny model; ``starts`` counts its starts, ``ready`` is what the readiness probe said."""
 
     nix: Nix
     folder: Path
@@ -130,7 +132,7 @@ class Vllm:
     def processes(self) -> list[int]:
         """Return the ids of all its processes."""
         assert self.process is not None
-        found = subprocess.run(["pgrep", "-s", str(self.process.pid)], capture_output=True, text=True, check=True)
+        found = subprocess.run(["pgrep", "-s", str(self.process.pid)], capture_output=True, text=True, check=False)
         return [int(line) for line in found.stdout.split()]
 
     def engine(self) -> list[int]:
@@ -142,6 +144,11 @@ class Vllm:
         """Stop what computes where it is: the API server stays."""
         for process in self.engine():
             os.kill(process, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let what was stopped go on."""
+        for process in self.engine():
+            os.kill(process, signal.SIGCONT)
 
     def stop(self) -> None:
         """End it, hung or not."""

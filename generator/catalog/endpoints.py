@@ -20,7 +20,7 @@ class OpenEndpoints:
 
 
 @cache
-def open_endpoints(engine: str) -> OpenEndpoints | None:
-    """Return what an engine leaves open, None where it is not known."""
-    entry = tomllib.loads(_PATH.read_text(encoding="utf-8")).get(engine)
-    return OpenEndpoints(*(tuple(entry[name]) for name in ("computes", "changes", "tells"))) if entry else None
+def open_endpoints(engine: str) -> OpenEndpoints:
+    """Return what an engine leaves open. Raises KeyError for one that was never asked: it is not known."""
+    entry = tomllib.loads(_PATH.read_text(encoding="utf-8"))[engine]
+    return OpenEndpoints(*(tuple(entry[name]) for name in ("computes", "changes", "tells")))

@@ -46,7 +46,6 @@ def check(context: Context) -> Iterator[Finding]:
 
 def _left_open(engine: str) -> str:
     known = open_endpoints(engine)
-    assert known is not None, engine
     return f"{', '.join((*known.computes, *known.changes))} and {len(known.tells)} more paths"
 
 
