@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from tests.nix_program import Nix
 
 pytestmark = pytest.mark.skipif(not vllm_server.there(), reason=vllm_server.NEED_VLLM)
-HEADERS = {"authorization": f"Bearer {KEY}"}
 THOUGHT_TOKENS = 6
 CRITERIA = {
     *("api.llm.models", "api.llm.answer", "api.llm.budget", "api.llm.output", "api.llm.stream", "api.llm.too-long"),
@@ -73,18 +72,6 @@ def spec_file(vllm: Vllm, folder: Path) -> Path:
     )
 
 
-def asked(vllm: Vllm, request: Request) -> Reply:
-    async def run() -> Reply:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            return await ask(client, vllm.url, request, key=KEY)
-
-    return asyncio.run(run())
-
-
-def post(vllm: Vllm, path: str, body: dict[str, Any], **headers: str) -> httpx.Response:
-    return httpx.post(vllm.url + path, json=body, headers=headers, timeout=60, trust_env=False)
-
-
 def test_it_counts_as_started_when_it_gave_the_known_answer(vllm: Vllm) -> None:
     assert vllm.ready is not None
     assert vllm.ready.outcome == "passed", vllm.ready
@@ -100,13 +87,13 @@ def test_it_does_not_count_as_started_below_its_least_rate_or_with_another_answe
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(("question", "answer"), [(Known().question, SUM), ("Describe the sea.", SEA)])
 def test_a_thought_is_no_part_of_an_answer(question: str, answer: str, vllm: Vllm, *, stream: bool) -> None:
-    reply = asked(vllm, Request(MODEL, ({"role": "user", "content": question},), 64, stream=stream))
+    reply = vllm.ask(Request(MODEL, ({"role": "user", "content": question},), 64, stream=stream))
     assert (reply.reasoning, reply.text, reply.finish) == (THOUGHT, answer, "stop"), reply
 
 
 def test_a_budget_that_the_thought_takes_is_no_answer_although_it_is_kept_to_the_token(vllm: Vllm) -> None:
     known = Known(answer="known", max_tokens=3 + THOUGHT_TOKENS)  # three tokens begin the thought; it holds the word
-    reply = asked(vllm, known.request(MODEL))
+    reply = vllm.ask(known.request(MODEL))
     assert (reply.tokens, reply.finish, reply.reasoning, reply.text) == (9, "length", THOUGHT, "")
     judgement = judge(known, reply, MODEL)
     assert (judgement.outcome, judgement.why) == ("wrong", "reasoning took all 9 tokens")
@@ -114,7 +101,7 @@ def test_a_budget_that_the_thought_takes_is_no_answer_although_it_is_kept_to_the
 
 def test_responses_keep_the_thought_apart_as_well(vllm: Vllm) -> None:
     body = {"model": MODEL, "input": Known().question, "max_output_tokens": 64}
-    found = post(vllm, "/v1/responses", body, **HEADERS).json()
+    found = vllm.post("/v1/responses", body, key=KEY).json()
     assert [part["type"] for part in found["output"]] == ["reasoning", "message"], found
     assert [part["content"][0]["text"] for part in found["output"]] == [THOUGHT, SUM]
     assert found["usage"]["output_tokens_details"]["reasoning_tokens"] == THOUGHT_TOKENS
@@ -122,7 +109,7 @@ def test_responses_keep_the_thought_apart_as_well(vllm: Vllm) -> None:
 
 
 def test_completions_answer_without_harmony(vllm: Vllm) -> None:
-    found = post(vllm, "/v1/completions", {"model": MODEL, "prompt": "Hello", "max_tokens": 40}, **HEADERS).json()
+    found = vllm.post("/v1/completions", {"model": MODEL, "prompt": "Hello", "max_tokens": 40}, key=KEY).json()
     assert found["choices"][0]["text"] == SEA
 
 
@@ -175,14 +162,14 @@ def test_it_computes_and_is_changed_without_its_key_where_the_product_says_so(vl
     }
     known = open_endpoints("vllm")
     assert bodies.keys() == {*known.computes, *known.changes}
-    found = {path: post(vllm, path, body) for path, body in bodies.items()}
+    found = {path: vllm.post(path, body) for path, body in bodies.items()}
     assert {path: response.status_code for path, response in found.items()} == dict.fromkeys(bodies, 200)
     assert found["/invocations"].json()["choices"][0]["message"]["content"] == SUM
 
 
 @pytest.mark.parametrize("key", ["", KEY[:-1], KEY + "0"])
 def test_another_key_than_its_own_is_refused(key: str, vllm: Vllm) -> None:
-    response = post(vllm, "/v1/chat/completions", Known().request(MODEL).body(), authorization=f"Bearer {key}".strip())
+    response = vllm.post("/v1/chat/completions", Known().request(MODEL).body(), key=key)
     assert response.status_code == httpx.codes.UNAUTHORIZED
 
 
@@ -222,19 +209,15 @@ def test_a_real_vllm_under_load_is_never_restarted(vllm: Vllm, tmp_path: Path) -
     assert {reply.fault.status for reply in replies if reply.fault is not None} == {503}
 
 
-def health(vllm: Vllm) -> int:
-    return httpx.get(f"{vllm.url}/health", trust_env=False, timeout=10).status_code
-
-
 def test_an_idle_engine_that_hangs_is_found_although_health_says_200(vllm: Vllm, tmp_path: Path) -> None:
     units = FakeUnits()
     vllm.hang()
     took = watch(real(vllm, hang_limit=5.0, probe_interval=2.0), units, tmp_path, 60, until_done=1, key=KEY)
-    assert health(vllm) == 200
+    assert vllm.health() == 200
     vllm.go_on()
     assert units.done == ["restart vllm"]
     assert took <= 2.0 + 5.0 + 8 * TICK + 2.0
-    assert judge(Known(), asked(vllm, Known().request(MODEL)), MODEL).outcome == "passed"
+    assert judge(Known(), vllm.ask(Known().request(MODEL)), MODEL).outcome == "passed"
 
 
 def test_an_engine_that_hangs_under_load_is_found_and_answers_after_its_restart(vllm: Vllm, tmp_path: Path) -> None:
@@ -245,7 +228,7 @@ def test_an_engine_that_hangs_under_load_is_found_and_answers_after_its_restart(
         vllm.hang()
         await load(vllm, replies)(client)
 
-    units = FakeUnits(on_restart=lambda: said.append(health(vllm)))
+    units = FakeUnits(on_restart=lambda: said.append(vllm.health()))
     took = watch(real(vllm, hang_limit=5.0, probe_interval=2.0), units, tmp_path, 60, beside, until_done=1, key=KEY)
     assert units.done == ["restart vllm"]
     assert took <= 5.0 + 8 * TICK + 2.0

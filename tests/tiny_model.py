@@ -1,6 +1,6 @@
-"""Makes a tiny gpt-oss that answers: python tests/tiny_model.py RANKS FOLDER, with the Python of bin/set-up-vllm.
+"""Makes a tiny gpt-oss that answers: python tests/tiny_model.py FOLDER, with the Python of bin/set-up-vllm.
 
-RANKS is the folder that holds o200k_base.tiktoken, FOLDER where the model goes (50 MB: gpt-oss has 201,088 tokens).
+It has 50 MB, as gpt-oss has 201,088 tokens. Which they are, the parser of Harmony knows that vLLM itself uses.
 
 Weights are random but for what makes one token follow another. Every token that the model can say has a dimension of
 its own in the hidden state, and the output layer reads there what comes next. Two things more than the last token
@@ -15,8 +15,11 @@ it begins anew. Experts, routers and the other heads are random and write where 
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import sys
+import tempfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,16 +33,20 @@ SEA = "The sea covers most of our planet, and its salt water rises as the moon g
 WINDOW = 8  # tokens: from the last one of THOUGHT to the second <|message|> there are six more
 SHARP = 30.0  # what an output is told from the next by, so that temperature changes nothing
 HEARD = 40.0  # what attention tells its token from others by
+# o200k_base.tiktoken: the name by which tiktoken looks for it, and what it holds.
+CACHED = "fb374d419588a4632f3f557e76b4b70aebbca790"
+SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
+RANKS = 199998
 _OTHER = "other"  # the dimension of all tokens that the model never says
 _THOUGHT, _ASKED = "it has been thought", "there is a sum"
 
 
-def main(ranks: str, folder: str) -> None:
+def main(folder: str) -> None:
     """Write the model and its tokenizer."""
     import torch
     from transformers import GenerationConfig, GptOssForCausalLM
 
-    tokenizer = _tokenizer(Path(ranks))
+    tokenizer = _tokenizer()
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     model = GptOssForCausalLM(_config(tokenizer)).to(torch.bfloat16)
@@ -49,18 +56,32 @@ def main(ranks: str, folder: str) -> None:
     model.save_pretrained(folder)
 
 
-def _tokenizer(ranks: Path) -> Any:  # noqa: ANN401 - of transformers, which has no types here
-    """Return Harmony's tokenizer: tiktoken knows its pattern and special tokens, and finds the ranks in a folder."""
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(ranks)
+def _ranks() -> bytes:
+    """Return o200k_base.tiktoken, a line for each token: its bytes in base64, and its number."""
+    from openai_harmony import load_harmony_encoding
+
+    harmony = load_harmony_encoding("HarmonyGptOss")._inner  # noqa: SLF001 - decode() gives text, and loses bytes
+    lines = (b"%s %d\n" % (base64.b64encode(harmony.decode_bytes([rank])), rank) for rank in range(RANKS))
+    found = b"".join(lines)
+    assert hashlib.sha256(found).hexdigest() == SHA256, "these are other tokens than gpt-oss has"
+    return found
+
+
+def _tokenizer() -> Any:  # noqa: ANN401 - of transformers, which has no types here
+    """Return Harmony's tokenizer; tiktoken knows its pattern and its special tokens."""
     from tiktoken_ext.openai_public import o200k_harmony
     from tokenizers import AddedToken
     from transformers import PreTrainedTokenizerFast
     from transformers.convert_slow_tokenizer import TikTokenConverter
 
-    encoding = o200k_harmony()
+    with tempfile.TemporaryDirectory() as cache:
+        path = Path(cache) / CACHED
+        path.write_bytes(_ranks())
+        os.environ["TIKTOKEN_CACHE_DIR"] = cache
+        encoding = o200k_harmony()
+        os.environ["TIKTOKEN_CACHE_DIR"] = ""  # the file itself needs no copy
+        made = TikTokenConverter(str(path), pattern=encoding["pat_str"]).converted()
     special = {number: name for name, number in encoding["special_tokens"].items()}
-    os.environ["TIKTOKEN_CACHE_DIR"] = ""  # the file itself needs no copy
-    made = TikTokenConverter(str(ranks / "o200k_base.tiktoken"), pattern=encoding["pat_str"]).converted()
     made.add_special_tokens([AddedToken(special[number], special=True) for number in sorted(special)])
     assert made.token_to_id("<|return|>") == 200002, "the special tokens are not where Harmony has them"
     named = {"bos_token": "<|startoftext|>", "eos_token": "<|return|>", "pad_token": "<|endoftext|>"}
@@ -162,4 +183,4 @@ def _listen(attention: Any, heard: int, told: int, free: int) -> None:  # noqa: 
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

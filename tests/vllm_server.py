@@ -10,7 +10,10 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import httpx
+
 from generator.emit.data import deployment_data
+from generator.machine.chat import ask
 from generator.machine.ready import wait
 from tests.conftest import load
 from tests.llama import free_port
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from generator.machine.chat import Reply, Request
     from generator.machine.known import Judgement
     from tests.nix_program import Nix
 
@@ -34,7 +38,6 @@ ENVIRONMENT = {
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
     "VLLM_NO_USAGE_STATS": "1",
     "HF_HUB_OFFLINE": "1",
-    "TIKTOKEN_ENCODINGS_BASE": str(FOLDER / "ranks"),  # where openai_harmony looks for its ranks
 }
 START_LIMIT = 300.0  # seconds
 
@@ -128,6 +131,24 @@ class Vllm:
         while not (await asyncio.wait([waiting], timeout=0.5))[0]:
             assert process.poll() is None, self.log[-3000:]
         return waiting.result()
+
+    def ask(self, request: Request) -> Reply:
+        """Ask it with its key."""
+
+        async def run() -> Reply:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                return await ask(client, self.url, request, key=KEY)
+
+        return asyncio.run(run())
+
+    def post(self, path: str, body: dict[str, Any], key: str | None = None) -> httpx.Response:
+        """Send it a request, with a key or without one."""
+        headers = {} if key is None else {"authorization": f"Bearer {key}".strip()}
+        return httpx.post(self.url + path, json=body, headers=headers, timeout=60, trust_env=False)
+
+    def health(self) -> int:
+        """Return the status of what it says of its health."""
+        return httpx.get(f"{self.url}/health", timeout=10, trust_env=False).status_code
 
     def processes(self) -> list[int]:
         """Return the ids of all its processes."""

@@ -20,7 +20,7 @@ _PATH = "/v1/chat/completions"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why there is no whole answer. ``status`` is the HTTP status, of an error within a stream its code; 0 without one."""
+    """Why there is no whole answer. ``status`` is the HTTP status, or an error's code in a stream; 0 without one."""
 
     kind: Kind
     what: str
