@@ -186,24 +186,28 @@ def real(vllm: Vllm, **changes: Any) -> Settings:  # noqa: ANN401 - settings
     return settings(url=vllm.url, model=MODEL, names=VLLM, **changes)
 
 
-def load(vllm: Vllm, replies: list[Reply]) -> Any:  # noqa: ANN401 - a function
-    async def one(client: httpx.AsyncClient, number: int) -> None:
-        while True:
-            prompt = f"{number} " + "words " * (60 if number % 2 else 2)
-            request = Request(MODEL, ({"role": "user", "content": prompt},), 120, exact=True)
-            replies.append(await ask(client, vllm.url, request, key=KEY))
-            await asyncio.sleep(0.02)
+def test_a_burst_beyond_the_queue_is_turned_away_at_once(vllm: Vllm) -> None:
+    """Four slots, a queue of four, twenty-four at once; vLLM says so within streams that it began with HTTP 200."""
+    replies: list[Reply] = []
 
-    async def beside(client: httpx.AsyncClient) -> None:
-        await asyncio.gather(*(one(client, number) for number in range(12)))
+    async def run() -> None:
+        limits = httpx.Limits(max_connections=24)
+        async with httpx.AsyncClient(trust_env=False, limits=limits) as client:
+            asking = Request(MODEL, ({"role": "user", "content": "Describe the sea."},), 400, exact=True)
+            replies.extend(await asyncio.gather(*(ask(client, vllm.url, asking, key=KEY) for _ in range(24))))
 
-    return beside
+    asyncio.run(run())
+    refused = [reply for reply in replies if reply.fault is not None]
+    assert {reply.fault.status for reply in refused if reply.fault is not None} == {503}
+    answered = [reply.seconds for reply in replies if reply.fault is None]
+    assert len(answered) >= 8
+    assert max(reply.seconds for reply in refused) < min(answered)
 
 
 def test_a_real_vllm_under_load_is_never_restarted(vllm: Vllm, tmp_path: Path) -> None:
     """Twelve clients on four slots and a queue of four: many are turned away, and its questions would be as well."""
     units, replies = FakeUnits(), []  # type: ignore[var-annotated]
-    watch(real(vllm, hang_limit=8.0, probe_interval=2.0), units, tmp_path, 25, load(vllm, replies), key=KEY)
+    watch(real(vllm, hang_limit=8.0, probe_interval=2.0), units, tmp_path, 25, vllm.load(replies), key=KEY)
     assert units.done == []
     assert sum(reply.fault is None for reply in replies) >= 12
     assert {reply.fault.status for reply in replies if reply.fault is not None} == {503}
@@ -226,7 +230,7 @@ def test_an_engine_that_hangs_under_load_is_found_and_answers_after_its_restart(
 
     async def beside(client: httpx.AsyncClient) -> None:
         vllm.hang()
-        await load(vllm, replies)(client)
+        await vllm.load(replies)(client)
 
     units = FakeUnits(on_restart=lambda: said.append(vllm.health()))
     took = watch(real(vllm, hang_limit=5.0, probe_interval=2.0), units, tmp_path, 60, beside, until_done=1, key=KEY)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from generator.emit.data import deployment_data
-from generator.machine.chat import ask
+from generator.machine.chat import Request, ask
 from generator.machine.ready import wait
 from tests.conftest import load
 from tests.llama import free_port
@@ -21,10 +21,11 @@ from tests.nix_program import ROOT
 from tests.watched import VLLM, settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
     from typing import Any
 
-    from generator.machine.chat import Reply, Request
+    from generator.machine.chat import Reply
     from generator.machine.known import Judgement
     from tests.nix_program import Nix
 
@@ -140,6 +141,21 @@ class Vllm:
                 return await ask(client, self.url, request, key=KEY)
 
         return asyncio.run(run())
+
+    def load(self, replies: list[Reply]) -> Callable[[httpx.AsyncClient], Coroutine[None, None, None]]:
+        """Return a load of twelve clients without end, half of them with long prompts; replies are added to a list."""
+
+        async def one(client: httpx.AsyncClient, number: int) -> None:
+            while True:
+                prompt = f"{number} " + "words " * (60 if number % 2 else 2)
+                request = Request(MODEL, ({"role": "user", "content": prompt},), 120, exact=True)
+                replies.append(await ask(client, self.url, request, key=KEY))
+                await asyncio.sleep(0.02)
+
+        async def beside(client: httpx.AsyncClient) -> None:
+            await asyncio.gather(*(one(client, number) for number in range(12)))
+
+        return beside
 
     def post(self, path: str, body: dict[str, Any], key: str | None = None) -> httpx.Response:
         """Send it a request, with a key or without one."""
