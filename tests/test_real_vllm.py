@@ -200,7 +200,7 @@ def test_a_burst_beyond_the_queue_is_turned_away_at_once(vllm: Vllm) -> None:
     refused = [reply for reply in replies if reply.fault is not None]
     assert {reply.fault.status for reply in refused if reply.fault is not None} == {503}
     answered = [reply.seconds for reply in replies if reply.fault is None]
-    assert len(answered) >= 8
+    assert len(answered) >= 4  # the queue is full before anything is computed
     assert max(reply.seconds for reply in refused) < min(answered)
 
 
