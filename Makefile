@@ -26,7 +26,7 @@ test: $(VENV)/dev nix chromium llama prometheus
 # Against a real vLLM on the CPU, 3.4 GB.
 test-vllm: $(VENV)/dev nix
 	@bin/set-up-vllm $(PYTHON) .vllm
-	$(BIN)/pytest tests/test_real_vllm.py
+	$(BIN)/pytest tests/test_real_vllm_arguments.py tests/test_real_vllm.py
 
 # The gateway with the real Traefik and LiteLLM, 800 MB.
 test-gateway: $(VENV)/dev nix llama

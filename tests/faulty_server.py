@@ -28,6 +28,7 @@ FAULTS = (
     "wrong answer",
     "slow",  # one token every two seconds
     "unavailable",
+    "turned away",  # an error in a stream that has begun, as vLLM gives it
     "error",
     "wrong model",
     "huge",
@@ -138,6 +139,12 @@ class FaultyServer:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         model = "another" if self.fault == "wrong model" else self.model
         await asyncio.sleep(self.first + self.reading * body["prompt_tokens"])
+        if self.fault == "turned away":
+            error = {"message": "busy", "type": "Service Unavailable", "param": None, "code": 503}
+            _chunk(writer, f"data: {json.dumps({'error': error})}\n\ndata: [DONE]\n\n".encode())
+            writer.write(b"0\r\n\r\n")
+            await writer.drain()
+            return True
         words = self._words(body)
         thoughts = [word + " " for word in self.reasoning.split()]
         began = time.perf_counter()

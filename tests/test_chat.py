@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generator.machine.chat import Limits, Reply, Request, ask
+from generator.machine.chat import Fault, Limits, Reply, Request, ask
 from tests.faulty_server import FaultyServer, serving
 from tests.llama import MODEL, free_port
 
@@ -67,6 +67,12 @@ def test_every_fault_has_its_name(fault: str, kind: str, what: str) -> None:
         reply = asked(url, Request("tiny", HELLO, 64))
     assert reply.fault is not None
     assert (reply.fault.kind, what in reply.fault.what) == (kind, True), reply.fault
+
+
+def test_a_stream_that_begins_with_an_error_was_turned_away_and_not_cut() -> None:
+    with serving(FaultyServer(fault="turned away")) as url:
+        reply = asked(url, Request("tiny", HELLO, 64))
+    assert reply.fault == Fault("status", "busy", 503)
 
 
 @pytest.mark.parametrize(("fault", "kind"), [("html", "garbled"), ("error", "status")])

@@ -104,7 +104,8 @@ def test_a_model_without_safety_training_stays_off_public_interfaces(spec_file: 
 def test_what_vllm_leaves_open_must_be_accepted(spec_file: SpecFile) -> None:
     assert told(spec_file, VLLM, 'expose = ["tailscale0"], api_key = true') == [
         (
-            "services.a.expose: vLLM answers /metrics, /health and /invocations without a key; "
+            "services.a.expose: vLLM answers /generative_scoring, /invocations, /scale_elastic_ep and 13 more paths "
+            "without a key; "
             'set expose = ["gateway"], which lets /v1 through alone, or accept = ["open-endpoints"]'
         )
     ]

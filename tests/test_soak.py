@@ -56,6 +56,13 @@ def test_a_real_server_holds_conversations(llama_server: LlamaServer, expected: 
     assert set(found) == {"duration", "errors", "restarts", "stalls", "output", "first-token", "decode"}
 
 
+def test_a_load_shorter_than_any_answer_shows_nothing(expected: ServiceExpectation) -> None:
+    record = Record(4.0)
+    record.seconds = 4.0
+    (verdict,) = judged(expected, record).values()
+    assert (verdict.outcome, verdict.measured) == ("not checked", "no request ended within 4 s")
+
+
 def test_a_restart_in_the_middle_is_survived_and_reported(expected: ServiceExpectation) -> None:
     programs = llama.programs()
     if programs is None:

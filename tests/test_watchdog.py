@@ -99,7 +99,7 @@ def watch(
     "fault",
     [
         *("hang", "cut", "garbage", "loop", "empty", "broken", "wrong answer", "error", "unavailable", "wrong model"),
-        *("slow", "huge", "html"),
+        *("slow", "huge", "html", "turned away"),
     ],
 )
 def test_every_fault_of_an_idle_server_is_found_in_the_promised_time(fault: str, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ _PATH = "/v1/chat/completions"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why there is no whole answer. ``status`` is the HTTP status, 0 where none came."""
+    """Why there is no whole answer. ``status`` is the HTTP status, or an error's code in a stream; 0 without one."""
 
     kind: Kind
     what: str
@@ -173,8 +173,7 @@ class _Reading:
 
     def _event(self, event: dict[str, Any]) -> Fault | None:
         if "error" in event:
-            error = event["error"]
-            return Fault("cut", str(error.get("message", error) if isinstance(error, dict) else error)[:200])
+            return self._error(event["error"])
         self._usage = event.get("usage") or self._usage
         self._model = event.get("model") or self._model
         for choice in event.get("choices") or ():
@@ -186,6 +185,14 @@ class _Reading:
                 self._piece(text, reasoning)
             self._finish = choice.get("finish_reason") or self._finish
         return None
+
+    def _error(self, error: object) -> Fault:
+        """Name an error within a stream: vLLM begins streams that it then turns away, where many come at once."""
+        told: dict[str, Any] = error if isinstance(error, dict) else {}
+        what, code = str(told.get("message", error))[:200], told.get("code")
+        if not self.pieces and isinstance(code, int) and 400 <= code < 600:  # noqa: PLR2004 - HTTP's errors
+            return Fault("status", what, code)
+        return Fault("cut", what)
 
     def _piece(self, text: str, reasoning: str) -> None:
         now = time.perf_counter() - self._began

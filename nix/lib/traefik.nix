@@ -17,7 +17,7 @@ in
 {
   /**
     What of OpenAI's protocol a gateway lets through; everything else (metrics, health, administration, and vLLM's
-    /invocations, which computes without a key) is not reached through it.
+    /generative_scoring and /invocations, which compute without a key) is not reached through it.
 
     Type: [string]
   */

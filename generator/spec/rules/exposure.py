@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from generator.catalog.endpoints import open_endpoints
 from generator.catalog.interfaces import reach
 from generator.catalog.models import derestricted
 from generator.spec.rules.finding import Finding, suggestion
@@ -38,9 +39,14 @@ def check(context: Context) -> Iterator[Finding]:
         if service.interfaces and service.engine == "vllm" and service.api_key and OPEN not in service.accept:
             yield Finding(
                 ("services", service.name, "expose"),
-                "vLLM answers /metrics, /health and /invocations without a key",
+                f"vLLM answers {_left_open(service.engine)} without a key",
                 f'set expose = ["gateway"], which lets /v1 through alone, or accept = ["{OPEN}"]',
             )
+
+
+def _left_open(engine: str) -> str:
+    known = open_endpoints(engine)
+    return f"{', '.join((*known.computes, *known.changes))} and {len(known.tells)} more paths"
 
 
 def loopback(host: str) -> bool:

@@ -73,7 +73,12 @@ in
       models = option (types.nonEmptyListOf types.str) [ "gpt-oss-120b" ] "The models that it serves, by its own names.";
       keyed = optional types.bool false true "Whether it asks for the service's key.";
       fallback = optional (types.listOf name) [ ] [ "backup" ] "Services and clouds that answer where it fails, in order.";
-      openPaths = optional (types.listOf (types.strMatching "/[a-z]+")) [ ] [ "/metrics" ] "Its paths that are reached without a key, below /<name>.";
+      openPaths = optional (types.listOf (types.enum [
+        "/health"
+        "/metrics"
+        "/ping"
+        "/version"
+      ])) [ ] [ "/metrics" ] "Its paths that are reached without a key, below /<name>.";
     });
     default = [ ];
     description = "The engines behind the gateway.";

@@ -50,7 +50,8 @@ in
       default = false;
       description = ''
         Whether clients need a key. clan makes it, as the vars generator `llm-key-<name>`, and systemd hands it to the engine as
-        a credential. vLLM answers /metrics, /health and /invocations without one.
+        a credential. vLLM guards /v1 with it, and answers /generative_scoring and /invocations, which compute,
+        /scale_elastic_ep, which changes it, /metrics and others without.
       '';
     };
     apiKeyFile = nullable (types.strMatching "/.+") {
