@@ -87,9 +87,7 @@ def flakes(nix: Nix, request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
 @pytest.fixture(scope="session")
 def llama_server() -> Iterator[llama.LlamaServer]:
     """Start a real llama-server that answers as ``smollm2``; tests that stop or hang it start one of their own."""
-    found = llama.programs()
-    if found is None:
-        pytest.skip(llama.NEED_LLAMA)
+    found = llama.required()
     server = llama.LlamaServer(*found)
     server.start()
     yield server

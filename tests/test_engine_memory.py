@@ -182,9 +182,7 @@ def test_a_container_is_asked_inside(tmp_path: Path) -> None:
 
 
 def test_a_real_llama_server_without_rocm_lists_no_such_device(tmp_path: Path) -> None:
-    programs = llama.programs()
-    if programs is None:
-        pytest.skip(llama.NEED_LLAMA)
+    programs = llama.required()
     expected, found = llama_machine(tmp_path)
     found["unit:llama-cpp"] = Output(0, STARTED.replace("PROGRAM", programs[0]), "")
     (command,) = engine_memory.questions(expected, found).values()

@@ -35,9 +35,7 @@ def key(name: str) -> str:
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, LlamaServer]]:
     """Real engines that ask for keys, on the ports of the spec; a test that ends one starts it again."""
-    found = llama.programs()
-    if found is None:
-        pytest.skip(llama.NEED_LLAMA)
+    found = llama.required()
     folder = tmp_path_factory.mktemp("engines")
     running = {}
     for name, port in ENGINES.items():

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from generator import resources
+from tests.llama import free_port, required
 from tests.nix_program import ROOT
-from tests.prometheus import RecordedVllm, deployment, evaluate, free_port, get, llama, program, running, sysfs, wait
+from tests.prometheus import RecordedVllm, deployment, evaluate, get, program, running, sysfs, wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +113,7 @@ def ask(url: str, prompt: str) -> None:
 @pytest.fixture(scope="module")
 def watched(nix: Nix, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("prometheus")
-    server, model = llama()
+    server, model = required()
     ports = {name: free_port() for name in ("llama", "node", "prometheus")}
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     metrics = folder / "textfile"

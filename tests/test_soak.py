@@ -64,9 +64,7 @@ def test_a_load_shorter_than_any_answer_shows_nothing(expected: ServiceExpectati
 
 
 def test_a_restart_in_the_middle_is_survived_and_reported(expected: ServiceExpectation) -> None:
-    programs = llama.programs()
-    if programs is None:
-        pytest.skip(llama.NEED_LLAMA)
+    programs = llama.required()
     server = llama.LlamaServer(*programs)
     server.start()
 

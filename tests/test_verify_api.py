@@ -65,9 +65,7 @@ def test_a_real_llama_server_is_accepted(llama_server: LlamaServer, tmp_path: Pa
 
 
 def test_a_real_llama_server_with_a_key_is_accepted(tmp_path: Path) -> None:
-    programs = llama.programs()
-    if programs is None:
-        pytest.skip(llama.NEED_LLAMA)
+    programs = llama.required()
     (tmp_path / "keys").write_text("s3cret\n")
     server = llama.LlamaServer(*programs, ("--api-key-file", str(tmp_path / "keys")))
     server.start()
@@ -101,9 +99,7 @@ def test_a_server_slower_than_its_floor_fails_although_every_answer_is_right(
 
 
 def test_a_real_llama_server_has_the_metrics_before_its_first_request(tmp_path: Path) -> None:
-    programs = llama.programs()
-    if programs is None:
-        pytest.skip(llama.NEED_LLAMA)
+    programs = llama.required()
     server = llama.LlamaServer(*programs)
     server.start()
     try:

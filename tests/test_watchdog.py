@@ -219,9 +219,7 @@ def test_a_planned_restart_loses_no_request(tmp_path: Path) -> None:
 @pytest.fixture
 def own_llama() -> Iterator[llama.LlamaServer]:
     """Start a llama-server that the test may hang."""
-    found = llama.programs()
-    if found is None:
-        pytest.skip(llama.NEED_LLAMA)
+    found = llama.required()
     server = llama.LlamaServer(*found)
     server.start()
     yield server

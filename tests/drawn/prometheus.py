@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.drawn.history import history
 from tests.drawn.load import END, HOURS, STEP
-from tests.prometheus import evaluate, free_port, program, running
+from tests.llama import free_port
+from tests.prometheus import evaluate, program, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
