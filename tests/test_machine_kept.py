@@ -382,6 +382,14 @@ def test_an_image_that_is_not_here_is_not_accepted(machine: Machine, podman: Pod
     assert machine.run("--accept") == os.EX_UNAVAILABLE
 
 
+def test_a_runtime_that_is_gone_is_told(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    machine.run("--accept")
+    machine.runtime = "/gone/podman"
+    machine.everywhere({}, {"vllm": f"localhost/a@sha256:{'0' * 64}"})
+    assert machine.run("--remove") == os.EX_UNAVAILABLE
+    assert "'/gone/podman'; correct that, and start again\n" in capsys.readouterr().out
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else; run the tests as root")
 def test_files_are_removed_as_nobody_but_their_owner(machine: Machine) -> None:
     """What its owner may not remove stays, whatever the record says."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +50,9 @@ def main(arguments: list[str], root: Path = Path("/"), owner: str | None = unuse
     except PermissionError as error:
         say(f"{error.filename}: {error.strerror}; run this as root")
         return os.EX_NOPERM
+    except (OSError, subprocess.CalledProcessError) as error:  # such as a podman that does not run
+        say(f"{error}; correct that, and start again")
+        return os.EX_UNAVAILABLE
     return os.EX_OK
 
 
