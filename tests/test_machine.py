@@ -224,7 +224,7 @@ def test_the_lock_agrees_with_the_flake(flakes: Flakes, aspen1_flake: Path) -> N
         ("overlays", ["aspen1", "default"]),
         (
             "packages.x86_64-linux",
-            ["aspen1", "llmflake-fetch", "llmflake-image", "llmflake-ready", "llmflake-watchdog"],
+            ["aspen1", *(f"llmflake-{name}" for name in ("fetch", "image", "kept", "ready", "watchdog"))],
         ),
         ("checks.x86_64-linux", ["machine-aspen1", "unit"]),
     ],
