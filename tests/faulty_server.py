@@ -45,7 +45,7 @@ class FaultyServer:
     rate: float = 500.0  # tokens a second and request
     first: float = 0.0  # seconds to the first token
     reading: float = 0.0  # seconds for each word of a prompt
-    template: int = 4  # tokens that stand before every prompt
+    template: int = 7  # tokens that stand before every prompt
     counts: bool = True  # says how many tokens a prompt has
     slots: int = 4
     model: str = "tiny"

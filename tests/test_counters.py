@@ -31,7 +31,9 @@ def test_samples_are_summed_over_their_labels() -> None:
 
 
 def test_counters_are_read_by_their_names() -> None:
-    assert counters(VLLM, FaultyServer(tokens=7, finished=2, running=1, waiting=3).metrics()) == Counters(23, 1, 3, 2)
+    assert counters(VLLM, FaultyServer(tokens=7, prompted=16, finished=2, running=1, waiting=3).metrics()) == Counters(
+        23, 1, 3, 2
+    )
 
 
 def test_no_metric_that_shows_progress_is_an_error() -> None:
