@@ -14,7 +14,7 @@ help:
 	@echo "make bench     the benchmarks    make bench-plan   the planner against published measurements"
 	@echo "make bench-verify   the load generator against the field's"
 	@echo "make test-systemd   boots a machine, as root    make test-vllm   installs a real vLLM (3.4 GB)"
-	@echo "make dashboard   draws the dashboards with Grafana's components, and docs/dashboard-vllm.png (fetches 460 MB once)"
+	@echo "make dashboard   draws the dashboards with Grafana's components, and docs/dashboard-vllm.png (460 MB once unpacked)"
 	@echo "make clean     remove what this made"
 
 generate: $(VENV)/ready

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from generator.machine.chat import Request
+from generator.machine.exchange import Request
 from generator.verify.load import Server, send
 from tests.llama import free_port
 from tests.nix_program import ROOT

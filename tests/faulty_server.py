@@ -53,7 +53,7 @@ class FaultyServer:
     answer: str = "The answer is 4."
     said: str = "EngineDeadError"  # with the fault "error"
     key: str | None = None
-    repeats: bool = False  # the key that it refuses
+    repeats: bool = False  # in its errors, the key that came
     queue: int | None = None  # requests that may wait; more get 503
     reasoning: str = ""
     token_text: str | None = None
@@ -140,7 +140,8 @@ class FaultyServer:
         model = "another" if self.fault == "wrong model" else self.model
         await asyncio.sleep(self.first + self.reading * body["prompt_tokens"])
         if self.fault == "turned away":
-            error = {"message": "busy", "type": "Service Unavailable", "param": None, "code": 503}
+            message = f"busy {self.key}" if self.repeats else "busy"
+            error = {"message": message, "type": "Service Unavailable", "param": None, "code": 503}
             _chunk(writer, f"data: {json.dumps({'error': error})}\n\ndata: [DONE]\n\n".encode())
             writer.write(b"0\r\n\r\n")
             await writer.drain()

@@ -23,7 +23,7 @@ def test_a_server_that_listens_everywhere_is_asked_on_loopback_of_its_family(hos
 
 def test_the_watchdog_asks_at_the_same_address(nix: Nix) -> None:
     names = " ".join(map(json.dumps, HOSTS))
-    assert nix.evaluate(f"map (import {ROOT}/nix/lib).health.addressOf [ {names} ]") == list(HOSTS.values())
+    assert nix.evaluate(f"map (import {ROOT}/nix/lib).address.asked [ {names} ]") == list(HOSTS.values())
 
 
 @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1:80"), ("::1", "[::1]:80")])

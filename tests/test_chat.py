@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generator.machine.chat import Fault, Limits, Reply, Request, ask
+from generator.machine.chat import ask
+from generator.machine.exchange import Fault, Limits, Reply, Request
 from tests.faulty_server import FaultyServer, serving
 from tests.llama import MODEL, free_port
 
@@ -73,6 +74,16 @@ def test_a_stream_that_begins_with_an_error_was_turned_away_and_not_cut() -> Non
     with serving(FaultyServer(fault="turned away")) as url:
         reply = asked(url, Request("tiny", HELLO, 64))
     assert reply.fault == Fault("status", "busy", 503)
+
+
+@pytest.mark.parametrize("server", [FaultyServer(key="another"), FaultyServer(key="s3cret", fault="turned away")])
+def test_an_error_that_repeats_the_key_is_told_without_it(server: FaultyServer) -> None:
+    server.repeats = True
+    with serving(server) as url:
+        reply = asked(url, Request("tiny", HELLO, 64), key="s3cret")
+    assert reply.fault is not None
+    assert "..." in reply.fault.what
+    assert "s3cret" not in reply.fault.what
 
 
 @pytest.mark.parametrize(("fault", "kind"), [("html", "garbled"), ("error", "status")])

@@ -334,6 +334,24 @@ def test_when_the_period_is_over_the_cloud_answers_again(front: Gateway, engines
     assert 0.5 <= spent < 100
 
 
+def test_a_record_that_breaks_while_litellm_runs_is_not_begun_anew(
+    front: Gateway, engines: dict[str, LlamaServer]
+) -> None:
+    record, log = front.spend.read_text(), front.folder / "litellm.log"
+    told = log.read_text().count("cannot be read")
+    front.spend.write_text("[")
+    try:
+        with stopped(front, engines, "batch", "chat"):
+            assert front.chat("batch", "dan").status_code == 200
+        until = time.monotonic() + 10
+        while log.read_text().count("cannot be read") == told and time.monotonic() < until:
+            time.sleep(0.2)
+        assert log.read_text().count("cannot be read") > told
+        assert front.spend.read_text() == "["
+    finally:
+        front.spend.write_text(record)
+
+
 def test_a_key_has_so_many_requests_a_minute(front: Gateway) -> None:
     codes = Counter(front.get("/v1/models", "cat").status_code for _ in range(80))
     assert codes.keys() == {200, 429}

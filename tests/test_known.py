@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generator.machine.chat import Fault, Reply
+from generator.machine.exchange import Fault, Reply
 from generator.machine.known import Known, holds, judge
 
 KNOWN = Known(minimum_rate=10.0)

@@ -17,7 +17,8 @@ from click.testing import CliRunner
 
 from generator.catalog.endpoints import open_endpoints
 from generator.cli import main
-from generator.machine.chat import Request, ask
+from generator.machine.chat import ask
+from generator.machine.exchange import Request
 from generator.machine.known import Known, judge
 from generator.machine.ready import wait
 from generator.spec.load import load_spec
@@ -34,7 +35,7 @@ from tests.watched import VLLM, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from generator.machine.chat import Reply
+    from generator.machine.exchange import Reply
     from generator.machine.settings import Settings
     from tests.nix_program import Nix
 

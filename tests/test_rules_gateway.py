@@ -146,6 +146,19 @@ def test_traefiks_metrics_need_a_port_of_their_own_where_they_are_on(spec_file: 
     ]
 
 
+@pytest.mark.parametrize(
+    ("field", "port", "watcher"), [("port", 3000, "Grafana"), ("litellm_port", 9090, "Prometheus")]
+)
+def test_a_port_of_what_watches_the_machine_is_refused(
+    spec_file: SpecFile, field: str, port: int, watcher: str
+) -> None:
+    service, gateway = llama("a", 8080, "llamacpp = { metrics = true }"), front(f"{field} = {port}")
+    assert told(spec_file, service, gateway) == []
+    assert told(spec_file, service, gateway, 'monitoring.machines = ["m"]') == [
+        f"gateways.front.{field}: {watcher} has port {port} on m; choose another port"
+    ]
+
+
 def test_tailscaled_has_certificates_for_names_of_the_tailnet_alone(spec_file: SpecFile) -> None:
     """The real Traefik says "not a valid Tailscale domain", and goes on with a certificate of its own."""
     assert told(spec_file, llama("a", 8080), front('tls = { resolver = "tailscale" }')) == [

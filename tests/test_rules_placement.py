@@ -35,6 +35,28 @@ def test_every_further_service_on_a_port_is_told() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("monitoring", "port", "watcher"),
+    [
+        ('machines = ["aspen1"]', 9090, "Prometheus"),
+        ('machines = ["aspen1"]', 3000, "Grafana"),
+        ('machines = ["aspen2"]\nexpose = ["tailscale0"]', 9100, "node_exporter"),
+    ],
+)
+def test_a_port_of_what_watches_the_machine_is_told(monitoring: str, port: int, watcher: str) -> None:
+    text = service("a", f"port = {port}")
+    assert told(check, text, ASPEN1, ASPEN2, MODELS) == []
+    found = told(check, text, ASPEN1, ASPEN2, MODELS, f"[monitoring]\n{monitoring}\n")
+    assert found == [f"4:8: services.a.port: {watcher} has port {port} on aspen1; choose another port"]
+
+
+@pytest.mark.parametrize("who", ["prometheus", "grafana", "node_exporter"])
+def test_a_port_of_what_does_not_run_is_free(who: str) -> None:
+    port = {"prometheus": 9090, "grafana": 3000, "node_exporter": 9100}[who]
+    monitoring = f'[monitoring]\nmachines = ["aspen1"]\n{who} = false\n'
+    assert told(check, service("a", f"port = {port}"), ASPEN1, MODELS, monitoring) == []
+
+
 def test_a_default_port_that_is_taken_is_told_at_the_service() -> None:
     text = service("a", "port = 11434") + service("b", engine="ollama")
     assert told(check, text, ASPEN1) == [

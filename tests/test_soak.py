@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from generator.machine.chat import Fault, Reply
+from generator.machine.exchange import Fault, Reply
 from generator.spec.load import load_spec
 from generator.verify import endurance
 from generator.verify.expectation import expectations

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from generator.machine.chat import Limits, Request, ask
+from generator.machine.chat import ask
+from generator.machine.exchange import Limits, Request
 from generator.machine.systemd import UnitState
 from generator.machine.watchdog import Watchdog
 from tests import llama
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
-    from generator.machine.chat import Reply
+    from generator.machine.exchange import Reply
     from generator.machine.settings import Settings
 
 TICK = 0.1

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 from generator.emit.data import deployment_data
-from generator.machine.chat import Request, ask
+from generator.machine.chat import ask
+from generator.machine.exchange import Request
 from generator.machine.ready import wait
 from tests.conftest import load
 from tests.llama import free_port
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from generator.machine.chat import Reply
+    from generator.machine.exchange import Reply
     from generator.machine.known import Judgement
     from tests.nix_program import Nix
 

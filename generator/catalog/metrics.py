@@ -39,6 +39,7 @@ class Alert:
     commands: tuple[str, ...]
 
 
+@cache
 def _data(name: str) -> dict[str, Any]:
     return tomllib.loads(resources.release_data(name).read_text(encoding="utf-8"))
 
@@ -70,6 +71,12 @@ def samples(engine: str) -> dict[str, str]:
 def thresholds() -> dict[str, Threshold]:
     """Return the thresholds of alerts by their names in the spec."""
     return {name: Threshold(**entry) for name, entry in _data("metrics.toml")["thresholds"].items()}
+
+
+def ports() -> dict[str, int]:
+    """Return the ports of prometheus, grafana and node (its exporter), by these names."""
+    found: dict[str, int] = _data("metrics.toml")["ports"]
+    return found
 
 
 @cache

@@ -6,90 +6,18 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import httpx
+
+from generator.machine.exchange import Fault, Limits, Reply, bearer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-Kind = Literal["unreachable", "status", "timeout", "cut", "garbled", "too large"]
+    from generator.machine.exchange import Request
+
 _PATH = "/v1/chat/completions"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why there is no whole answer. ``status`` is the HTTP status, or an error's code in a stream; 0 without one."""
-
-    kind: Kind
-    what: str
-    status: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked. ``exact`` makes the engine go on until ``max_tokens``, where it can (vLLM, llama.cpp)."""
-
-    model: str | None  # None leaves the choice to the server
-    messages: tuple[Mapping[str, str], ...]
-    max_tokens: int
-    stream: bool = True
-    exact: bool = False
-    temperature: float = 0.0
-
-    def body(self) -> dict[str, Any]:
-        """Return the body of the HTTP request."""
-        return {
-            **({"model": self.model} if self.model else {}),
-            "messages": list(self.messages),
-            "max_tokens": self.max_tokens,
-            "temperature": self.temperature,
-            **({"ignore_eos": True} if self.exact else {}),
-            **({"stream": True, "stream_options": {"include_usage": True}} if self.stream else {}),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long an answer may take, how long it may pause (seconds), and how large it may be (bytes)."""
-
-    total: float = 120.0
-    pause: float = 120.0
-    size: int = 16 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back. Times are seconds; ``first`` and ``last`` count from the request to the first and last token."""
-
-    text: str = ""
-    reasoning: str = ""
-    model: str = ""
-    finish: str = ""
-    tokens: int = 0  # as the server counts them, else the pieces that came
-    prompt_tokens: int = 0
-    pieces: int = 0
-    first: float | None = None
-    last: float | None = None
-    longest_pause: float = 0.0
-    seconds: float = 0.0
-    fault: Fault | None = None
-
-    @property
-    def rate(self) -> float | None:
-        """Decoded tokens a second after the first one; None when too few came to say."""
-        if self.first is None or self.last is None or self.tokens < _ENOUGH or self.last <= self.first:
-            return None
-        return (self.tokens - 1) / (self.last - self.first)
-
-
-_ENOUGH = 4
-
-
-def bearer(key: str | None) -> dict[str, str]:
-    """Return the header that carries a key, none without one."""
-    return {"authorization": f"Bearer {key}"} if key else {}
 
 
 async def ask(
@@ -97,7 +25,7 @@ async def ask(
 ) -> Reply:
     """Ask a server at ``url`` (scheme, host, port) and wait for the whole answer, or for what goes wrong."""
     limits = limits or Limits()
-    reading = _Reading(limits.size, key)
+    reading = _Reading(limits.size, key or "")
     timeout = httpx.Timeout(limits.pause, connect=min(limits.total, 10.0))
     prepared = client.build_request(
         "POST",
@@ -128,7 +56,7 @@ async def ask(
 class _Reading:
     """An answer while it is being read."""
 
-    def __init__(self, size: int, key: str | None) -> None:
+    def __init__(self, size: int, key: str) -> None:
         self._began = time.perf_counter()
         self._size = size
         self._key = key
@@ -148,7 +76,7 @@ class _Reading:
 
     async def stream(self, response: httpx.Response) -> Fault | None:
         if response.status_code != httpx.codes.OK:
-            return await _refused(response, self._key or "")
+            return await self._refused(response)
         received, done = 0, False
         async for line, size in _lines(response):
             received += size
@@ -189,10 +117,24 @@ class _Reading:
     def _error(self, error: object) -> Fault:
         """Name an error within a stream: vLLM begins streams that it then turns away, where many come at once."""
         told: dict[str, Any] = error if isinstance(error, dict) else {}
-        what, code = str(told.get("message", error))[:200], told.get("code")
+        what, code = self._without_key(str(told.get("message", error)))[:200], told.get("code")
         if not self.pieces and isinstance(code, int) and 400 <= code < 600:  # noqa: PLR2004 - HTTP's errors
             return Fault("status", what, code)
         return Fault("cut", what)
+
+    async def _refused(self, response: httpx.Response) -> Fault:
+        """Read why a request was refused."""
+        text = b""
+        async for part in response.aiter_bytes():
+            text += part
+            if len(text) > _ERROR_BYTES + len(self._key):
+                break
+        what = self._without_key(text.decode("utf-8", "replace"))[:_ERROR_BYTES]
+        return Fault("status", what.strip(), response.status_code)
+
+    def _without_key(self, text: str) -> str:
+        """Return what a server says without the key, which some repeat, and which belongs into no log."""
+        return text.replace(self._key, "...") if self._key else text
 
     def _piece(self, text: str, reasoning: str) -> None:
         now = time.perf_counter() - self._began
@@ -206,7 +148,7 @@ class _Reading:
 
     async def whole(self, response: httpx.Response) -> Fault | None:
         if response.status_code != httpx.codes.OK:
-            return await _refused(response, self._key or "")
+            return await self._refused(response)
         body = b""
         async for part in response.aiter_bytes():
             body += part
@@ -239,18 +181,6 @@ class _Reading:
             seconds=time.perf_counter() - self._began,
             fault=fault,
         )
-
-
-async def _refused(response: httpx.Response, key: str) -> Fault:
-    """Read why a request was refused; some servers repeat the key, which belongs into no log."""
-    text, secret = b"", key.encode()
-    async for part in response.aiter_bytes():
-        text += part
-        if len(text) > _ERROR_BYTES + len(secret):
-            break
-    if secret:
-        text = text.replace(secret, b"...")
-    return Fault("status", text[:_ERROR_BYTES].decode("utf-8", "replace").strip(), response.status_code)
 
 
 _ERROR_BYTES = 500

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from generator.machine.exchange import bearer
+
 if TYPE_CHECKING:
     import httpx
 
@@ -66,8 +68,6 @@ def counters(names: Names, text: str) -> Counters:
 async def read(client: httpx.AsyncClient, url: str, names: Names, *, limit: float, key: str | None) -> Counters | str:
     """Ask a server for its counters; say why there are none. ``limit`` is in seconds."""
     import httpx
-
-    from generator.machine.chat import bearer
 
     try:
         response = await client.get(f"{url}/metrics", headers=bearer(key), timeout=limit)

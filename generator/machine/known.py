@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from generator.machine.chat import Request
 from generator.machine.degenerate import degenerate
+from generator.machine.exchange import Request
 
 if TYPE_CHECKING:
-    from generator.machine.chat import Fault, Reply
+    from generator.machine.exchange import Fault, Reply
 
 # "late": no whole answer in time. "busy" and "refused" say nothing against the engine: others may be answered, or ours
 # was not allowed, or names a model that is not there.

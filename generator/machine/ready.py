@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 from generator.machine import settings as configuration
-from generator.machine.chat import Limits, ask
+from generator.machine.chat import ask
+from generator.machine.exchange import Limits
 from generator.machine.known import Judgement, judge
 from generator.machine.notify import notify
 

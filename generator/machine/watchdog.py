@@ -16,7 +16,8 @@ import httpx
 
 from generator.machine import counters as engine
 from generator.machine import settings as configuration
-from generator.machine.chat import Limits, ask
+from generator.machine.chat import ask
+from generator.machine.exchange import Limits
 from generator.machine.known import judge
 from generator.machine.notify import notify
 from generator.machine.systemd import Systemctl, UnitState

@@ -8,7 +8,7 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask
 def asked_at(host: str) -> str:
     """Return the address at which its own machine asks a server: one that listens everywhere, on loopback.
 
-    nix/lib/health.nix has the same as ``addressOf``.
+    nix/lib/address.nix has the same as ``asked``.
 
     >>> asked_at("::")
     '::1'

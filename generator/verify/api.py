@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from generator.machine.chat import Reply, Request, ask, bearer
+from generator.machine.chat import ask
 from generator.machine.degenerate import degenerate
+from generator.machine.exchange import Reply, Request, bearer
 from generator.machine.known import judge
 from generator.verify.load import LIMITS, Server, client
 from generator.verify.verdict import Criterion, Verdict

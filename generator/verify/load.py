@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from generator.machine.chat import Limits, Reply, Request, ask
+from generator.machine.chat import ask
+from generator.machine.exchange import Limits, Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

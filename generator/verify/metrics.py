@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 from generator.catalog import metrics
-from generator.machine.chat import bearer
 from generator.machine.counters import samples
+from generator.machine.exchange import bearer
 from generator.verify.load import Server, client
 from generator.verify.verdict import Criterion, Verdict
 

@@ -6,11 +6,11 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from generator.machine.chat import Limits, Request
+from generator.machine.exchange import Limits, Request
 from generator.verify.load import LIMITS, send
 
 if TYPE_CHECKING:
-    from generator.machine.chat import Reply
+    from generator.machine.exchange import Reply
     from generator.verify.load import Server
 
 _WORDS = (

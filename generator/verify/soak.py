@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from generator.machine import counters as engine
-from generator.machine.chat import Limits, Reply, Request, ask
+from generator.machine.chat import ask
 from generator.machine.degenerate import degenerate
+from generator.machine.exchange import Limits, Reply, Request
 from generator.verify.load import Server, client
 
 if TYPE_CHECKING:

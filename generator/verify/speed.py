@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.machine.chat import Request
+from generator.machine.exchange import Request
 from generator.verify.load import Burst, Server, median, send
 from generator.verify.prompts import Sized, send_sized
 from generator.verify.verdict import Criterion, Verdict

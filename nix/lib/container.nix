@@ -1,8 +1,5 @@
 # Managed by llmflake: the static tier, copied unchanged into every generated flake.
-_:
-let
-  bracket = host: if builtins.match ".*:.*" host == null then host else "[${host}]";
-in
+lib:
 {
   /**
     Devices that a container needs for its accelerator.
@@ -74,7 +71,7 @@ in
     else
       {
         networks = [ ];
-        ports = [ "${bracket host}:${toString port}:${toString containerPort}" ];
+        ports = [ "${lib.address.bracketed host}:${toString port}:${toString containerPort}" ];
       };
 
   /**

@@ -7,6 +7,7 @@
 */
 let
   modules = {
+    address = ./address.nix;
     alerts = ./alerts.nix;
     args = ./args.nix;
     client = ./client.nix;

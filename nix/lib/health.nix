@@ -6,25 +6,12 @@ let
     fromTOML
     head
     isString
-    match
     readFile
     ;
   metrics = fromTOML (readFile ../data/engine-metrics.toml);
   orElse = default: value: if value == null then default else value;
-  anywhere = {
-    "0.0.0.0" = "127.0.0.1";
-    "::" = "::1";
-  };
 in
 {
-  /**
-    Where a server that listens on a host is asked: one that listens everywhere, on loopback.
-
-    Type: string -> string
-    Example: addressOf "0.0.0.0" => "127.0.0.1"
-  */
-  addressOf = host: anywhere.${host} or host;
-
   /**
     Whether a server is asked before its unit counts as started, and whether it is watched. Ollama loads a model only when
     it is asked for one; of any other container it is not known which question would be right.
@@ -77,14 +64,13 @@ in
     }:
     let
       inherit (settings) health;
-      host = lib.health.addressOf server.host;
+      host = lib.address.asked server.host;
       context = if settings.serviceType == "vllm" then settings.vllm.maxModelLen or null else null;
-      bracketed = if match ".*:.*" host == null then host else "[${host}]";
     in
     {
       inherit name;
       inherit (server) unit;
-      url = "http://${bracketed}:${toString server.port}";
+      url = "http://${lib.address.bracketed host}:${toString server.port}";
       model =
         if settings.servedModelName != null then
           settings.servedModelName

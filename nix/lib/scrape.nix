@@ -9,36 +9,9 @@ let
     head
     listToAttrs
     map
-    match
     toString
     ;
   data = builtins.fromTOML (builtins.readFile ../data/metrics.toml);
-  exporterPort = 9100;
-  bracket = host: if match ".*:.*" host == null then host else "[${host}]";
-  onLoopback = host: match "localhost|::1|127\\..*" host != null;
-  loopbackFor = {
-    "0.0.0.0" = "127.0.0.1";
-    "::" = "::1";
-  };
-  # Where another machine is, by how one deploys to it: root@aspen1:22 is aspen1.
-  hostOf =
-    deployment: machine:
-    let
-      target = deployment.machines.${machine}.targetHost or null;
-      parts = match "([^@]*@)?([^:]+)(:[0-9]+)?" (if target == null then machine else target);
-    in
-    builtins.elemAt parts 1;
-  # null: nobody but its own machine reaches it.
-  addressOf =
-    deployment: scraper: machine: host:
-    if scraper == machine then
-      loopbackFor.${host} or host
-    else if onLoopback host then
-      null
-    else if loopbackFor ? ${host} then
-      hostOf deployment machine
-    else
-      host;
 in
 {
   /**
@@ -109,15 +82,24 @@ in
         static_configs = targets;
       };
       target = address: port: labels: {
-        targets = [ "${bracket address}:${toString port}" ];
+        targets = [ "${lib.address.bracketed address}:${toString port}" ];
         labels = labels // {
           instance = "${labels.machine}:${toString port}";
         };
       };
       reached = filter (server: server.address != null) (
-        map (server: server // { address = addressOf deployment scraper server.machine server.host; }) (
-          filter (server: server.metrics && mine server.machine) (lib.scrape.servers deployment)
-        )
+        map
+          (
+            server:
+            server
+            // {
+              address = lib.address.reached deployment {
+                from = scraper;
+                inherit (server) machine host;
+              };
+            }
+          )
+          (filter (server: server.metrics && mine server.machine) (lib.scrape.servers deployment))
       );
       # llama-server wants the key for its metrics; vLLM does not.
       locked = server: server.engine == "llamacpp" && server.apiKey;
@@ -177,9 +159,9 @@ in
       exporters = concatMap (
         machine:
         if machine == scraper then
-          [ (target "127.0.0.1" exporterPort { inherit machine; }) ]
+          [ (target "127.0.0.1" data.ports.node { inherit machine; }) ]
         else if mine machine then
-          [ (target (hostOf deployment machine) exporterPort { inherit machine; }) ]
+          [ (target (lib.address.ofMachine deployment machine) data.ports.node { inherit machine; }) ]
         else
           [ ]
       ) (lib.scrape.machines deployment);
@@ -251,6 +233,6 @@ in
       "--collector.systemd.enable-start-time-metrics"
       "--collector.systemd.enable-restarts-metrics"
     ];
-    port = exporterPort;
+    port = data.ports.node;
   };
 }

@@ -2,7 +2,7 @@
 lib:
 let
   inherit (builtins) elem match toJSON;
-  inherit (lib.health) addressOf;
+  inherit (lib.address) asked;
   isAddress = host: match "[0-9.]+" host != null || match ".*:.*" host != null;
 in
 {
@@ -69,7 +69,7 @@ in
       if isAddress host then
         {
           IPAddressDeny = [ "any" ];
-          IPAddressAllow = [ "localhost" ] ++ (if elem (addressOf host) [ "127.0.0.1" "::1" ] then [ ] else [ host ]);
+          IPAddressAllow = [ "localhost" ] ++ (if elem (asked host) [ "127.0.0.1" "::1" ] then [ ] else [ host ]);
         }
       else
         { }

@@ -53,18 +53,6 @@ let
   };
 in
 {
-  addressOf.test_everywhere_is_loopback = {
-    expr = map lib.health.addressOf [
-      "0.0.0.0"
-      "::"
-      "10.0.0.1"
-    ];
-    expected = [
-      "127.0.0.1"
-      "::1"
-      "10.0.0.1"
-    ];
-  };
   asked = {
     test_vllm_and_llama_cpp_are_asked_by_themselves = {
       expr = map (serviceType: lib.health.asked (settings { inherit serviceType; })) [

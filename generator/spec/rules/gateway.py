@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from generator.spec.gateway import certificate_metrics
 from generator.spec.rules.exposure import PUBLIC, public_interface, unknown_interfaces, unsafe_model
 from generator.spec.rules.finding import Finding, suggestion
+from generator.spec.rules.placement import watching_ports
 from generator.spec.service import GATEWAY
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _ports(context: Context, gateway: Gateway) -> Iterator[Finding]:
         del ports["port"]
     if not certificate_metrics(gateway, () if monitoring is None else monitoring.machines):
         del ports["metrics_port"]
+    watching = watching_ports(context, gateway.machine)
     for field, port in ports.items():
         if port == _SSH_PORT:
             yield Finding((*here, field), "port 22 is sshd's", "choose another port")
@@ -76,6 +78,10 @@ def _ports(context: Context, gateway: Gateway) -> Iterator[Finding]:
                     f'service "{service.name}" has port {port} on {gateway.machine} already',
                     "give one of them another port",
                 )
+        if port in watching:
+            yield Finding(
+                (*here, field), f"{watching[port]} has port {port} on {gateway.machine}", "choose another port"
+            )
     for field in [field for index, field in enumerate(ports) if ports[field] in list(ports.values())[:index]]:
         yield Finding((*here, field), f"the gateway itself has port {ports[field]}", "choose another port")
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from generator.catalog.metrics import ports
 from generator.spec.rules.finding import Finding
 
 if TYPE_CHECKING:
@@ -48,15 +49,37 @@ def check(context: Context) -> Iterator[Finding]:
             yield Finding(("services", service.name, "port"), "port 22 is sshd's", "choose another port")
     for machine, services in context.placement.services_on.items():
         yield from _on_machine(machine, services)
+        watching = watching_ports(context, machine)
+        for service in services:
+            if service.port in watching:
+                yield Finding(
+                    ("services", service.name, "port"),
+                    f"{watching[service.port]} has port {service.port} on {machine}",
+                    "choose another port",
+                )
+
+
+def watching_ports(context: Context, machine: str) -> dict[int, str]:
+    """Return the ports that what watches a machine takes of it, each with what that is."""
+    monitoring = context.deployment.monitoring
+    if monitoring is None:
+        return {}
+    here = machine in monitoring.machines
+    running = {
+        "prometheus": ("Prometheus", monitoring.prometheus and here),
+        "grafana": ("Grafana", monitoring.grafana and here),
+        "node": ("node_exporter", monitoring.node_exporter),
+    }
+    return {port: running[name][0] for name, port in ports().items() if running[name][1]}
 
 
 def _on_machine(machine: str, services: tuple[Service, ...]) -> Iterator[Finding]:
-    ports: dict[int, list[Service]] = defaultdict(list)
+    by_port: dict[int, list[Service]] = defaultdict(list)
     units: dict[str, list[Service]] = defaultdict(list)
     for service in services:
-        ports[service.port].append(service)
+        by_port[service.port].append(service)
         units[service.unit].append(service)
-    for port, sharing in ports.items():
+    for port, sharing in by_port.items():
         for index, second in enumerate(sharing):
             first = next((other for other in sharing[:index] if not take_turns(other, second)), None)
             if first is not None:

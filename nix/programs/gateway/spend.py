@@ -71,7 +71,9 @@ class Spend(CustomLogger):
         budget = ((counter and counter.deployment_budget_config) or {}).get(name)
         if budget is None or cost <= 0:
             return
-        entries, now = self._read() or {}, time.time()
+        entries, now = self._read(), time.time()
+        if entries is None:  # what it had is not known, and with a new one the budget would be new
+            return
         since, spent = entries.get(name, (now, 0.0))
         if now - since > duration_in_seconds(budget.budget_duration):
             since, spent = now, 0.0
