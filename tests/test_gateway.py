@@ -338,6 +338,9 @@ def test_a_record_that_breaks_while_litellm_runs_is_not_begun_anew(
     front: Gateway, engines: dict[str, LlamaServer]
 ) -> None:
     record, log = front.spend.read_text(), front.folder / "litellm.log"
+    front.spend.write_text(json.dumps({"backup.openai": [time.time() - 86401, 100.0]}))
+    front.restart_litellm()
+    assert ANSWERED in front.chat("batch", "dan").headers  # it has read the record
     told = log.read_text().count("cannot be read")
     front.spend.write_text("[")
     try:
