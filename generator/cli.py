@@ -36,6 +36,10 @@ def main() -> None:
 def _directory(_context: click.Context, _parameter: click.Parameter, value: str) -> Path:
     if not value:  # as of -o "$OUT" where nothing set OUT; the current directory is "."
         raise click.BadParameter("the name is empty")
+    try:
+        Path(value).absolute()
+    except FileNotFoundError as error:
+        raise click.BadParameter("the directory that you are in is gone; go to another") from error
     return Path(value)
 
 

@@ -112,8 +112,17 @@ def test_what_is_no_spec_is_one_line_and_an_untouched_directory(folder: Path) ->
         assert state(folder) == before
 
 
-def test_an_empty_name_is_no_spec(folder: Path) -> None:
-    done = llmflake("validate", "", cwd=folder)
+@pytest.mark.parametrize("command", [("validate",), ("generate", "-o", "out"), ("lock",)])
+@pytest.mark.parametrize("spec", [".", "./", "/"])
+def test_a_directory_without_a_name_is_no_spec(folder: Path, command: tuple[str, ...], spec: str) -> None:
+    done = llmflake(command[0], spec, *command[1:], cwd=folder)
+    said = f"{spec}: this is a directory; give the path of a spec file in it\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize("command", [("validate",), ("generate", "-o", "out"), ("lock",)])
+def test_an_empty_name_is_no_spec(folder: Path, command: tuple[str, ...]) -> None:
+    done = llmflake(command[0], "", *command[1:], cwd=folder)
     assert (done.returncode, done.stderr) == (
         1,
         '"": there is no such file; give the path of a spec, or - to read it from standard input\n',
@@ -199,6 +208,20 @@ def test_an_output_without_a_name_is_not_the_working_directory(folder: Path) -> 
     assert (done.returncode, done.stdout) == (2, "")
     assert "Invalid value for '-o' / '--output': the name is empty" in done.stderr
     assert state(folder) == before
+
+
+def test_a_working_directory_that_is_gone_is_told(folder: Path) -> None:
+    script = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" -m generator generate ../good.toml -o out'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, sys.executable],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 2
+    assert "the directory that you are in is gone; go to another" in done.stderr
 
 
 # generate --check

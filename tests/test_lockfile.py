@@ -132,5 +132,15 @@ def test_what_is_no_toml_has_its_place(tmp_path: Path) -> None:
     assert refused(tmp_path, "version = \n").startswith("a.lock.toml:1:11: ")
 
 
+@pytest.mark.parametrize("text", ["", "\0", "version = "])
+def test_a_lock_that_cannot_be_read_is_no_spec_to_be_corrected(tmp_path: Path, text: str) -> None:
+    assert refused(tmp_path, text).endswith("; restore it, or delete it and run llmflake lock")
+
+
+@pytest.mark.parametrize("spec", ["-", ".", "./", "/", ""])
+def test_what_has_no_name_has_no_lock_beside_it(spec: str) -> None:
+    assert lock_path(spec) is None
+
+
 def test_the_checksum_leaves_itself_out() -> None:
     assert checksum({"version": 1, "checksum": "x"}) == checksum({"version": 1})

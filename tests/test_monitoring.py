@@ -127,13 +127,34 @@ def test_what_would_leave_something_unwatched_is_refused_with_what_to_do(
 
 def test_a_queue_that_the_server_never_lets_grow_so_long_is_refused(spec_file: Callable[[str], Path]) -> None:
     text = TEXT.replace("max_num_seqs = 4 }", "max_num_seqs = 4, max_num_queued_reqs = 3 }").replace(
-        'accept = ["slow", "unproven"]\nvllm', 'accept = ["slow", "unproven"]\nversion = "0.32.0"\nvllm'
+        'accept = ["slow", "unproven"]\nvllm',
+        'accept = ["slow", "unproven"]\nversion = "0.32.0"\ncontainer = { image = "a/b@sha256:'
+        + "0" * 64
+        + '" }\nvllm',
     )
     assert [line.split(": ", 1)[1] for line in problems(spec_file(text))] == [
         (
             'monitoring.alerts.queued_requests: service "batch" lets no more than 3 requests wait, so this alert would '
             "never fire; set it to 2 or less"
         )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("interface", "said"),
+    [
+        ("foo7", 'aspen1 is not known to have a network interface "foo7"'),
+        ("lo", 'aspen1 is not known to have a network interface "lo"'),
+        ("enp1s0", "node_exporter asks for no key, and enp1s0 of aspen1 is no private interface"),
+    ],
+)
+def test_node_exporter_is_exposed_on_private_interfaces_alone(
+    spec_file: Callable[[str], Path], interface: str, said: str
+) -> None:
+    text = re.sub(r"(?m)^expose = .*$", "", TEXT.partition("[monitoring]")[2].partition("\n[")[0])
+    whole = TEXT.replace(TEXT.partition("[monitoring]")[2].partition("\n[")[0], f'{text}\nexpose = ["{interface}"]\n')
+    assert [line.split(": ", 1)[1].partition("; ")[0] for line in problems(spec_file(whole))] == [
+        f"monitoring.expose[0]: {said}"
     ]
 
 

@@ -210,6 +210,8 @@ def test_a_container_for_which_no_image_is_known_is_told_to_name_one(machine: st
 
 # Releases
 
+OTHER = f"container = {{ {IMAGE} }}"  # of which nothing is known
+
 NO_KERNEL = (
     "its MXFP4 kernels are limited to compute capability 9.0 to below 11.0, and gfx1151 is 11.5, "
     "so no backend is left; use vLLM 0.23.0 (vllm-project/vllm#40301, 2026-04-19; fixed by vllm-project/vllm#37826)"
@@ -218,14 +220,14 @@ NO_KERNEL = (
 
 @pytest.mark.parametrize("release", ["0.19.0", "0.20.2", "0.21.0", "0.21.9"])
 def test_a_release_that_cannot_compute_the_weights_is_told_a_good_one(release: str) -> None:
-    text = service("vllm", 'model = "mxfp4"', f'version = "{release}"')
+    text = service("vllm", 'model = "mxfp4"', f'version = "{release}"', OTHER)
     assert problems(text) == [
         f"5:11: services.a.version: vLLM {release} cannot compute mxfp4 on gfx1151 (aspen1): {NO_KERNEL}"
     ]
 
 
 def test_a_release_before_the_format_is_told_a_good_one() -> None:
-    text = service("vllm", 'model = "mxfp4"', 'version = "0.10.0"')
+    text = service("vllm", 'model = "mxfp4"', 'version = "0.10.0"', OTHER)
     assert problems(text) == [
         (
             "5:11: services.a.version: vLLM 0.10.0 cannot compute mxfp4 on gfx1151 (aspen1): "
@@ -236,16 +238,16 @@ def test_a_release_before_the_format_is_told_a_good_one() -> None:
 
 @pytest.mark.parametrize("release", ["0.18.1", "0.22.0", "0.33.0", "0.12.0"])
 def test_a_release_that_works_or_is_not_known_is_right(release: str) -> None:
-    assert problems(service("vllm", 'model = "mxfp4"', f'version = "{release}"')) == []
+    assert problems(service("vllm", 'model = "mxfp4"', f'version = "{release}"', OTHER)) == []
 
 
 def test_a_broken_release_is_right_for_weights_that_it_can_compute() -> None:
-    assert problems(service("vllm", 'model = "weights"', 'version = "0.20.0"')) == []
+    assert problems(service("vllm", 'model = "weights"', 'version = "0.20.0"', OTHER)) == []
 
 
 def test_a_repository_that_the_catalog_knows_needs_no_quantisation() -> None:
     model = f'[models.m]\nrepository = "openai/gpt-oss-20b"\nrevision = "{"0" * 40}"\nformat = "safetensors"\n'
-    text = service("vllm", 'model = "m"', 'version = "0.20.0"')
+    text = service("vllm", 'model = "m"', 'version = "0.20.0"', OTHER)
     assert problems(text + model) == [
         f"5:11: services.a.version: vLLM 0.20.0 cannot compute mxfp4 on gfx1151 (aspen1): {NO_KERNEL}"
     ]
@@ -264,6 +266,27 @@ def test_an_unknown_image_must_say_its_release_where_not_every_one_works() -> No
 def test_an_unknown_image_that_says_its_release_is_right() -> None:
     text = service("vllm", 'model = "mxfp4"', 'version = "0.23.0"', f"container = {{ {IMAGE} }}")
     assert problems(text) == []
+
+
+def test_a_release_that_is_not_the_one_of_the_known_image_is_told() -> None:
+    text = service("vllm", 'model = "weights"', 'version = "0.33.0"')
+    told_of = "5:11: services.a.version: the image is vllm 0.23.0, not 0.33.0; "
+    assert problems(text) == [f"{told_of}leave version out, or name the image of that release"]
+    assert problems(text.replace("0.33.0", "0.23.0")) == []
+
+
+@pytest.mark.parametrize(
+    ("format_", "given", "meant"), [("safetensors", "mxpf4", "mxfp4"), ("gguf", "q4_k_n", "q4_k_m")]
+)
+def test_a_format_of_weights_that_is_nearly_a_known_one_is_told(format_: str, given: str, meant: str) -> None:
+    model = f'[models.m]\nrepository = "a/b"\nrevision = "{"0" * 40}"\nformat = "{format_}"\nfile = "a"\n'
+    said = problems(f'{model}quantisation = "{given}"\n')
+    assert [line.partition("; ")[0].partition(": ")[2] for line in said] == [
+        f'models.m.quantisation: no format of weights is known as "{given}"'
+    ]
+    assert "did you mean" in said[0]
+    assert problems(f'{model}quantisation = "{meant}"\n') == []
+    assert problems(f'{model}quantisation = "exl3"\n') == []
 
 
 # What others ask of this rule

@@ -61,6 +61,43 @@ def test_a_file_in_a_folder_of_the_repository_is_right() -> None:
 
 
 @pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (
+            'include = ["other.gguf"]',
+            "5:11: models.m.include: this leaves out q4/a.gguf, the file of the model; name it too",
+        ),
+        (
+            'exclude = ["*.gguf"]',
+            "5:11: models.m.exclude: this leaves out q4/a.gguf, the file of the model; let it through",
+        ),
+    ],
+)
+def test_a_file_that_would_not_be_downloaded_is_refused(chosen: str, said: str) -> None:
+    assert told(check, f'{MODEL}{chosen}\nfile = "q4/a.gguf"\n', ASPEN1) == [said]
+
+
+@pytest.mark.parametrize("chosen", ['include = ["*.json", "q4/"]', 'include = ["q4/*"]', 'exclude = ["q8/"]'])
+def test_a_file_that_the_patterns_let_through_is_right(chosen: str) -> None:
+    assert told(check, f'{MODEL}{chosen}\nfile = "q4/a.gguf"\n', ASPEN1) == []
+
+
+def test_of_a_split_model_the_first_part_must_be_let_through() -> None:
+    text = f'{MODEL}include = ["a-00001-of-00002.gguf"]\nfile = "a-00001-of-00002.gguf"\n'
+    assert told(check, text, ASPEN1) == []
+
+
+@pytest.mark.parametrize("name", ["include", "exclude"])
+def test_a_pattern_that_leaves_the_repository_is_refused(name: str) -> None:
+    found = told(
+        check, f'{MODEL}{name} = ["*", "../*"]\n' if name == "include" else f'{MODEL}{name} = ["a", "../*"]\n', ASPEN1
+    )
+    assert found == [
+        f'5:17: models.m.{name}[1]: no path of a repository matches "../*"; write it as the repository\'s own paths are'
+    ]
+
+
+@pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "0.0.0.0", "::", "::1", "100.64.0.7", "fd7a:115c::1", "aspen1.lan", "10gbit"],  # noqa: S104
 )

@@ -57,6 +57,37 @@ def test_a_port_of_what_does_not_run_is_free(who: str) -> None:
     assert told(check, service("a", f"port = {port}"), ASPEN1, MODELS, monitoring) == []
 
 
+def test_a_unit_that_would_be_another_ones_watchdog_is_told() -> None:
+    text = service("a", "port = 1") + service("b", "port = 2", 'unit = "llama-cpp-watchdog"')
+    assert told(check, text, ASPEN1, MODELS) == [
+        (
+            "9:1: services.b.unit: llama-cpp-watchdog.service would be the watchdog of llama-cpp.service; "
+            "choose a name with another end"
+        )
+    ]
+
+
+@pytest.mark.parametrize("unit", ["prometheus", "llm-image-vllm", "traefik"])
+def test_a_unit_that_others_of_the_flake_have_is_told(unit: str) -> None:
+    (found,) = told(check, service("a", f'unit = "{unit}"'), ASPEN1, MODELS)
+    assert f"{unit}.service is a unit of the system" in found
+
+
+@pytest.mark.parametrize(("first", "second"), [("/models/a", "/models/a/b"), ("/models/a/b", "/models/a")])
+def test_a_models_directory_within_anothers_is_told(first: str, second: str) -> None:
+    commit = "0" * 40
+    text = "".join(
+        f'[models.{name}]\nrepository = "x/{name}"\nrevision = "{commit}"\nformat = "safetensors"\ndirectory = "{where}"\n'
+        for name, where in (("one", first), ("two", second), ("three", "/models/ab"))
+    )
+    assert told(check, text, ASPEN1) == [
+        (
+            '10:13: models.two.directory: the directories of this model and of "one" are within each other, '
+            "and each download has its own; put them beside each other"
+        )
+    ]
+
+
 def test_a_default_port_that_is_taken_is_told_at_the_service() -> None:
     text = service("a", "port = 11434") + service("b", engine="ollama")
     assert told(check, text, ASPEN1) == [

@@ -75,8 +75,7 @@ def thresholds() -> dict[str, Threshold]:
 
 def ports() -> dict[str, int]:
     """Return the ports of prometheus, grafana and node (its exporter), by these names."""
-    found: dict[str, int] = _data("metrics.toml")["ports"]
-    return found
+    return {name: port for name, port in _data("metrics.toml")["ports"].items() if isinstance(port, int)}
 
 
 @cache

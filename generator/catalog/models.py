@@ -118,6 +118,11 @@ def _format(name: str, entry: dict[str, Any]) -> Format:
     )
 
 
+def format_names(kind: str) -> tuple[str, ...]:
+    """Return the names of all formats of a kind, "safetensors" or "gguf"."""
+    return tuple(name.removesuffix(f"-{kind}") for name, entry in _formats().items() if entry.kind == kind)
+
+
 def weight_format(name: str | None, kind: str) -> Format | None:
     """Return a format by the name that a spec or a file gives it ("Q4_K_M", "UD-Q4_K_XL", "bf16"), None if unknown.
 

@@ -139,8 +139,11 @@ def _outdated(spec: str, lock_file: Path | None, flags: dict[str, Any], *, as_js
 
 def _path(spec: str, lock_file: Path | None) -> Path:
     from generator.spec.lockfile import lock_path
+    from generator.spec.source import read_source
 
     path = lock_file or lock_path(spec)
+    if path is None and spec != "-":
+        read_source(spec)  # says what is wrong with it
     if path is None:
         hint = "name the lock with --lock FILE"
         raise LockError((Problem(Location("<stdin>"), "", "standard input has no lock beside it", hint),))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,8 @@ _RESTORE = "restore it, or delete it and run llmflake lock"
 
 
 def lock_path(spec: str) -> Path | None:
-    """Return where the lock of a spec is, beside it: ``aspen1.toml`` has ``aspen1.lock.toml``; None for stdin."""
-    return None if spec == "-" else Path(spec).with_suffix(".lock.toml")
+    """Return where the lock of a spec is, ``aspen1.lock.toml`` beside ``aspen1.toml``; None for stdin, directories."""
+    return Path(spec).with_suffix(".lock.toml") if spec != "-" and Path(spec).name else None
 
 
 def read_pins(path: Path | None) -> Pins:
@@ -36,8 +37,8 @@ def read_pins(path: Path | None) -> Pins:
         return Pins()
     try:
         source = read_source(path)
-    except SpecError as error:
-        raise LockError(error.problems) from error
+    except SpecError as error:  # nobody writes a lock by hand, so there is one way out of all of them
+        raise LockError(tuple(replace(problem, hint=_RESTORE) for problem in error.problems)) from error
     version = source.data.get("version")
     if isinstance(version, int) and version > VERSION:
         what = f"this lock has format {version}, and this llmflake reads format {VERSION}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from generator.catalog.load import images, version_key, vllm_releases
-from generator.catalog.models import repositories
+from generator.catalog.models import format_names, repositories, weight_format
 from generator.spec.pins import digest_of, image_name, image_tag
-from generator.spec.rules.finding import Finding
+from generator.spec.rules.finding import Finding, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,8 @@ _WILDCARDS = frozenset({"0.0.0.0", "::", "*"})  # noqa: S104 - they are refused,
 
 def check(context: Context) -> Iterator[Finding]:
     """Yield what does not go together in a service, and what its machines cannot run."""
+    for model in context.deployment.models.values():
+        yield from _quantisation(model)
     for service in context.deployment.services.values():
         yield from _model(context, service)
         yield from _runtime(service)
@@ -115,6 +117,16 @@ def _model(context: Context, service: Service) -> Iterator[Finding]:
         )
 
 
+def _quantisation(model: Model) -> Iterator[Finding]:
+    """Yield a name that is nearly a known one: rules for that would not be seen to hold."""
+    given = model.quantisation
+    if given is None or weight_format(given, model.format) is not None:
+        return
+    like = suggestion(given, {name.replace("-", "_") for name in format_names(model.format)}, "")
+    if like.startswith("did you mean"):
+        yield Finding(("models", model.name, "quantisation"), f'no format of weights is known as "{given}"', like)
+
+
 def _runtime(service: Service) -> Iterator[Finding]:
     here = ("services", service.name)
     container = service.container
@@ -161,12 +173,25 @@ def _container(service: Service) -> Iterator[Finding]:
             )
 
 
+def _known_release(service: Service, machine: Machine) -> Iterator[Finding]:
+    """Yield a release that is not the one of the image."""
+    image = image_of(service, machine)
+    known = None if image is None else next((one for one in images() if _is(one, image, digest_of(image))), None)
+    if known is not None and service.version not in {None, known.release}:
+        yield Finding(
+            ("services", service.name, "version"),
+            f"the image is {service.engine} {known.release}, not {service.version}",
+            "leave version out, or name the image of that release",
+        )
+
+
 def _hardware(context: Context, service: Service) -> Iterator[Finding]:
     here = ("services", service.name)
     model = context.deployment.models.get(service.model or "")
     for machine in context.placement.machines_of[service.name]:
         if machine.hardware is None:
             continue
+        yield from _known_release(service, machine)
         accelerator = machine.hardware.accelerator if service.gpu else "cpu"
         backend = service.flags.get("backend")
         if service.engine == "llamacpp" and backend is not None and backend not in _BACKENDS[accelerator]:

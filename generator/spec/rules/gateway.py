@@ -28,6 +28,7 @@ def check(context: Context) -> Iterator[Finding]:
         yield from _place(context, gateway, seen.setdefault(gateway.machine, gateway))
         yield from _reach(context, gateway, behind)
         yield from _clouds(context, gateway, behind)
+        yield from _asked_for(context, behind)
     for service in context.deployment.services.values():
         yield from _service(context, service)
         yield from _fallback(context, service)
@@ -57,6 +58,21 @@ def _place(context: Context, gateway: Gateway, first: Gateway) -> Iterator[Findi
             f"tailscaled has a certificate for its machine's own name in the tailnet, and {gateway.host} is none",
             "set host to <machine>.<tailnet>.ts.net, or leave the resolver out",
         )
+
+
+def _asked_for(context: Context, behind: list[Service]) -> Iterator[Finding]:
+    """Yield models that one could not ask the gateway for by their names, for another service is called so."""
+    services = {service.name for service in behind}
+    for service in behind:
+        model = context.deployment.models.get(service.model or "")
+        names = (model.served_name or model.repository,) if model else service.models
+        for name in services.intersection(names) - {service.name}:
+            yield Finding(
+                ("models", model.name, "served_name") if model else ("services", service.name, "models"),
+                f'who asks the gateway for "{name}" gets the service of this name, and not {service.name}',
+                "give the model or the service another name",
+                key=True,
+            )
 
 
 def _ports(context: Context, gateway: Gateway) -> Iterator[Finding]:

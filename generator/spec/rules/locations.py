@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from generator.shapes.files import parts
 from generator.spec.rules.finding import Finding
 
 if TYPE_CHECKING:
@@ -48,6 +50,28 @@ def _model(model: Model) -> Iterator[Finding]:
     if model.file is not None and _wanders(model.file):
         what = f'"{model.file}" leaves the model\'s directory by "." or ".."'
         yield Finding((*here, "file"), what, "write the file's path inside the repository")
+    yield from _patterns(model)
+
+
+def _patterns(model: Model) -> Iterator[Finding]:
+    here = ("models", model.name)
+    for name, patterns in (("include", model.include), ("exclude", model.exclude)):
+        for index, pattern in enumerate(patterns):
+            if _wanders(pattern):
+                what = f'no path of a repository matches "{pattern}"'
+                yield Finding((*here, name, index), what, "write it as the repository's own paths are")
+    if model.file is None:
+        return
+    first = parts(model.file)[0]  # a split model names its first part
+    if model.include and not _matches(first, model.include):
+        yield Finding((*here, "include"), f"this leaves out {first}, the file of the model", "name it too")
+    elif _matches(first, model.exclude):
+        yield Finding((*here, "exclude"), f"this leaves out {first}, the file of the model", "let it through")
+
+
+def _matches(path: str, patterns: tuple[str, ...]) -> bool:
+    """Return whether a path matches, as huggingface_hub's filter_repo_objects decides: a folder means all in it."""
+    return any(fnmatchcase(path, f"{pattern}*" if pattern.endswith("/") else pattern) for pattern in patterns)
 
 
 def _wanders(path: str) -> bool:

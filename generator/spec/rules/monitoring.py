@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from generator.catalog.metrics import thresholds
+from generator.spec.rules.exposure import public_interface, unknown_interfaces
 from generator.spec.rules.finding import Finding, suggestion
 from generator.spec.rules.flags import flag_of_argument
 
@@ -34,6 +35,7 @@ def check(context: Context) -> Iterator[Finding]:
     if context.machine_names.issuperset(monitoring.machines):
         yield from _unreached(context, monitoring)
     yield from _thresholds(monitoring)
+    yield from _exposed(context, monitoring)
     for service in context.deployment.services.values():
         yield from _service(service, monitoring)
     targets = {
@@ -68,6 +70,28 @@ def _unreached(context: Context, monitoring: Monitoring) -> Iterator[Finding]:
             what = f"no machine that scrapes reaches the node_exporter of {name}"
             yield Finding(
                 ("monitoring", "machines"), what, f'add "{name}", or name an interface: expose = ["tailscale0"]'
+            )
+
+
+def _exposed(context: Context, monitoring: Monitoring) -> Iterator[Finding]:
+    """Yield interfaces on which a node_exporter, which knows no keys, would be nobody's or everybody's."""
+    with_gateway = {gateway.machine for gateway in context.deployment.gateways.values()}
+    services_on = context.placement.services_on
+    machines = [
+        machine
+        for name, machine in context.deployment.machines.items()
+        if services_on.get(name) or name in with_gateway
+    ]
+    for index, name in enumerate(monitoring.expose if machines else ()):
+        where = ("monitoring", "expose", index)
+        missing = list(unknown_interfaces(machines, name, where))
+        yield from missing
+        public = None if missing else public_interface(machines, name)
+        if public is not None:
+            yield Finding(
+                where,
+                f"node_exporter asks for no key, and {name} of {public.name} is no private interface",
+                'name a private one, as "tailscale0"',
             )
 
 

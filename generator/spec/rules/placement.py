@@ -19,9 +19,22 @@ if TYPE_CHECKING:
 _SSH_PORT = 22
 # Units that a machine already has, or that this project makes: a service of the same name would replace them.
 _TAKEN_UNITS = frozenset(
-    {"dbus", "docker", "firewall", "logrotate", "network", "nix-daemon", "nscd", "podman", "polkit", "sshd"}
+    {
+        *("dbus", "docker", "firewall", "logrotate", "network", "nix-daemon", "nscd", "podman", "polkit", "sshd"),
+        *("grafana", "litellm", "prometheus", "prometheus-node-exporter", "traefik"),
+    }
 )
-_TAKEN_PREFIXES = ("systemd-", "llm-model-", "ollama-", "podman-", "docker-", "nixos-", "getty", "network-")
+_TAKEN_PREFIXES = (
+    "systemd-",
+    "llm-image-",
+    "llm-model-",
+    "ollama-",
+    "podman-",
+    "docker-",
+    "nixos-",
+    "getty",
+    "network-",
+)
 
 
 def take_turns(first: Service, second: Service) -> bool:
@@ -39,6 +52,13 @@ def check(context: Context) -> Iterator[Finding]:
                 ("services", service.name),
                 f"{service.unit}.service is a unit of the system",
                 f'rename the service, or set unit = "llm-{service.name}"',
+                key=True,
+            )
+        if service.unit.endswith("-watchdog"):
+            yield Finding(
+                ("services", service.name, "unit"),
+                f"{service.unit}.service would be the watchdog of {service.unit.removesuffix('-watchdog')}.service",
+                "choose a name with another end",
                 key=True,
             )
         if service.unit.endswith(".service"):
@@ -130,5 +150,14 @@ def _directories(deployment: Deployment) -> Iterator[Finding]:
                 here,
                 f'model "{owners[model.directory]}" has {model.directory} already',
                 "give each model its own directory",
+            )
+        outer = next((path for path in owners if model.directory.startswith(f"{path}/")), None)
+        inner = next((path for path in owners if path.startswith(f"{model.directory}/")), None)
+        if outer is not None or inner is not None:
+            other = owners[str(outer or inner)]
+            yield Finding(
+                here,
+                f'the directories of this model and of "{other}" are within each other, and each download has its own',
+                "put them beside each other",
             )
         owners.setdefault(model.directory, model.name)
