@@ -77,7 +77,7 @@ def test_a_unit_that_others_of_the_flake_have_is_told(unit: str) -> None:
 def test_a_models_directory_within_anothers_is_told(first: str, second: str) -> None:
     commit = "0" * 40
     text = "".join(
-        f'[models.{name}]\nrepository = "x/{name}"\nrevision = "{commit}"\nformat = "safetensors"\ndirectory = "{where}"\n'
+        f'[models.{name}]\nrepository = "x/y"\nrevision = "{commit}"\nformat = "safetensors"\ndirectory = "{where}"\n'
         for name, where in (("one", first), ("two", second), ("three", "/models/ab"))
     )
     assert told(check, text, ASPEN1) == [
