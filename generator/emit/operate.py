@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from generator.spec.gateway import Gateway
     from generator.spec.model import Machine
@@ -116,19 +116,14 @@ def gateway(gateway: Gateway, machine: Machine, services: tuple[Service, ...]) -
     yield from block(f"{read} | sed 's/^/Authorization: Bearer /' | {ask}")
 
 
-def rollback(machine: Machine, services: tuple[Service, ...], login: str) -> Iterator[str]:
-    """Yield the four ways back, the nearest first: each is one command."""
+def rollback(services: tuple[Service, ...], login: str, back: Iterable[str]) -> Iterator[str]:
+    """Yield the four ways back, the nearest first: each is one command. ``back`` is that to the configuration before."""
     yield from ("### 4. Roll back", "")
     yield from ("1. Stop the service:", "")
     yield from block(*(f"{login} systemctl stop {service.unit}" for service in services))
     yield from _to_ollama(services, login)
     yield from ("3. Go back to the configuration before, and deploy it:", "")
-    update = shlex.join(["clan", "machines", "update", machine.name])
-    yield from block(f"git revert --no-edit HEAD && {update}")
-    for service in services:
-        if service.runtime == "container":
-            previous = f"`localhost/llmflake/{service.unit}:previous`"
-            yield from (f"The image of before is still there, as {previous}: this needs no registry.", "")
+    yield from back
     yield from ("4. Boot the generation before; where the machine does not come up, choose it in its boot menu:", "")
     yield from block(f"{login} 'nixos-rebuild boot --rollback && reboot'")
     if services:

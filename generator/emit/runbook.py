@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from generator.emit.alarms import alarms
+from generator.emit.commits import commit, go_back
 from generator.emit.operate import block, gateway, key_header, keys, rollback, verify
 from generator.spec.address import asked_at, bracketed
 from generator.spec.service import GATEWAY
@@ -49,7 +50,7 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
     )
     yield from ("### 2. Deploy", "")
     yield from block(
-        shlex.join(["git", "commit", "--all", "--message", f"Deploy {machine.name}"]),
+        *commit(spec.deployment.clan.name),
         shlex.join(["clan", "machines", "update", machine.name]),
     )
     if machine.gtt_mib is not None or machine.kernel.package is not None:
@@ -70,7 +71,16 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
         behind = [service for service in spec.deployment.services.values() if GATEWAY in service.expose]
         yield from gateway(front, machine, tuple(behind))
     yield from keys(machine, services, front)
-    yield from rollback(machine, services, login)
+    others = tuple(name for name in spec.deployment.machines if name != machine.name)
+    back = [*go_back(spec.deployment.clan.name, machine.name, others), *_images(services)]
+    yield from rollback(services, login, back)
+
+
+def _images(services: tuple[Service, ...]) -> Iterator[str]:
+    for service in services:
+        if service.runtime == "container":
+            previous = f"`localhost/llmflake/{service.unit}:previous`"
+            yield from (f"The image of before is still there, as {previous}: this needs no registry.", "")
 
 
 def _login(machine: Machine) -> str:
