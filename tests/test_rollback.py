@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from generator.spec.load import load_spec
 from tests.conftest import write_flake
 from tests.nix_program import ROOT
 from tests.prometheus import program
+from tests.test_runbook import GO_BACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,8 +165,7 @@ def test_each_of_the_four_levels_is_one_command(spec_file: SpecFile) -> None:
         "$ ssh root@aspen1 systemctl stop vllm",
         "$ ssh root@aspen1 /run/current-system/specialisation/ollama/bin/switch-to-configuration switch",
         "$ ssh root@aspen1 /nix/var/nix/profiles/system/bin/switch-to-configuration switch",
-        """$ git revert --no-edit "$(git log --format=%H '--grep=^Deploy aspen$' | sed '$d;q')" """
-        "&& clan machines update aspen1",
+        f"$ {GO_BACK} && clan machines update aspen1",
         "$ ssh root@aspen1 'nixos-rebuild boot --rollback && reboot'",
     ]
 
@@ -187,3 +188,36 @@ def test_two_ollamas_on_a_machine_are_refused(spec_file: SpecFile) -> None:
     assert problem.path == "services.llm.rollback"
     assert problem.what == "Ollama is one a machine, and small has it on aspen1"
     assert problem.hint == "put the models into one of them"
+
+
+OLLAMA_ALREADY = 'engine = "ollama"'
+
+
+def level_two(text: str) -> str:
+    """Return the runbook's second way back, of its first machine."""
+    return text.partition("\n2. ")[2].partition("\n3. ")[0]
+
+
+def test_what_is_ollama_already_is_not_told_to_become_it(spec_file: SpecFile) -> None:
+    """Nor that ``rollback.ollama`` would make it ready, which the spec has."""
+    text = level_two(runbook(load_spec(spec_file(ASPEN1.replace('engine = "vllm"', OLLAMA_ALREADY)))))
+    assert "`llm` is Ollama already" in text
+    assert "rollback.ollama" not in text
+    assert OLLAMA_ALREADY not in text
+
+
+@pytest.mark.parametrize(("expose", "said"), [("", False), ('expose = ["gateway"]\n', True)])
+def test_a_gateway_is_spoken_of_where_there_is_one(spec_file: SpecFile, expose: str, *, said: bool) -> None:
+    front = '[gateways.front]\nmachine = "aspen1"\nhost = "llm.lan"\nexpose = ["tailscale0"]\n' if expose else ""
+    spec = ASPEN1.replace('engine = "vllm"\n', f'engine = "vllm"\n{expose}').replace(
+        "[monitoring]", f"{front}[monitoring]"
+    )
+    assert ("and its gateway" in level_two(runbook(load_spec(spec_file(spec))))) is said
+
+
+def test_a_watcher_elsewhere_is_said_to_know_nothing_of_it(spec_file: SpecFile) -> None:
+    other = '[machines.other]\nhardware = { accelerator = "cpu", memory_mib = 8192 }\n'
+    spec = ASPEN1.replace("[monitoring]\n", f"{other}[monitoring]\n")
+    assert "does not know of it" not in level_two(runbook(load_spec(spec_file(spec))))
+    spec = re.sub(r'(\[monitoring\]\nmachines = )\["aspen1"\]', r'\1["aspen1", "other"]', spec)
+    assert "Prometheus on other does not know of it" in level_two(runbook(load_spec(spec_file(spec))))

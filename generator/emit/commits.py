@@ -32,12 +32,12 @@ def go_back(clan: str, machine: str, others: tuple[str, ...]) -> Iterator[str]:
     last = shlex.join(["git", "log", "--format=%H", f"--grep=^{message(clan)}$"])
     # The first deployment brought everything: of that there is nothing before.
     yield from block(
-        f"""git revert --no-edit "$({last} | sed '$d;q')" && {shlex.join(['clan', 'machines', 'update', machine])}"""
+        f"""git revert --no-edit "$({last} | sed '$d;q')" && {shlex.join(["clan", "machines", "update", machine])}"""
     )
     yield from (
-        f'It takes back the last commit "{message(clan)}" and leaves those that clan made. After a first deployment there',
-        "is none before, and git says `bad revision`; where it was taken back already, git says that there is nothing",
-        "to commit. The spec is elsewhere: change it back too, or the next generation brings all of it again.",
+        f'It takes back the last commit "{message(clan)}" and leaves those that clan made. After a first deployment',
+        "there is none before, and git says `bad revision`; where it was taken back already, git says that there is",
+        "nothing to commit. The spec is elsewhere: change it back too, or the next generation brings all of it again.",
         "",
     )
     if others:
