@@ -67,14 +67,14 @@ def _look(service: Service, rivals: tuple[str, ...], login: str, spec: Spec) -> 
         minutes = -(-service.health.start_limit // 60)
         yield from (
             f"Ctrl-C ends the looking and not the server. `{service.unit}` counts as started once it has answered a",
-            f"question, within {minutes} minutes (`start_limit`): so long `systemctl start` waits without `--no-block`,",
-            "and `clan machines update` too.",
+            f"question, within {minutes} minutes (`start_limit`). So long `clan machines update` waits, and so does",
+            "`systemctl start` without `--no-block`.",
             "",
         )
     named = [model.repository] if model is not None else list(service.models)
     unsafe = next((name for name in named if derestricted(name)), None)
     if unsafe is not None:
-        yield from (f"**Derestricted**: `{unsafe}` was rid of its safety training. Let no stranger reach it.", "")
+        yield from (f"**Derestricted**: `{unsafe}` had its safety training removed. Let no stranger reach it.", "")
     yield from _ask(service, model, login)
 
 
@@ -110,7 +110,7 @@ def hang(machine: Machine, services: tuple[Service, ...], login: str) -> Iterato
         f"{login} journalctl -n 50 {journal(*units)}",
         *([f"{login} journalctl -k -g {driver} -n 50"] if driver is not None else []),
     )
-    yield from ("A server that hangs all the same is restarted by hand; if it hangs again, boot the machine anew:", "")
+    yield from ("Restart by hand the one that hangs all the same; if it hangs again, boot the machine anew:", "")
     yield from block(*(f"{login} systemctl restart --no-block {service.unit}" for service in watched))
     yield from ("To keep the watchdog off for a while; `systemctl start` of the same brings it back:", "")
     yield from block(*(f"{login} systemctl stop {unit}" for unit in units))
