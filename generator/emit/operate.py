@@ -164,8 +164,8 @@ def _to_ollama(services: tuple[Service, ...], login: str, elsewhere: tuple[str, 
     ollama = next((service.name for service in services if service.engine == "ollama"), None)
     if ollama is not None:
         yield from (
-            f"2. There is no Ollama to go back to: `{ollama}` is Ollama already, which is one a machine. For another of",
-            "its models, name it in `models`; generate, deploy.",
+            f"2. There is no Ollama to go back to: `{ollama}` is Ollama already, which is one a machine. For another",
+            "of its models, name it in `models`; generate, deploy.",
             "",
         )
         return
