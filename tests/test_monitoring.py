@@ -214,6 +214,27 @@ def test_the_runbook_has_no_section_of_an_alert_that_cannot_be(rules: list[dict[
     assert "### Llm" not in vllm_only
 
 
+def section(alert: str) -> str:
+    return runbook(load_spec(SPEC)).partition(f"### {alert}\n")[2].partition("\n### ")[0]
+
+
+def test_who_looks_why_a_server_is_down_sees_what_its_start_waits_for() -> None:
+    text = section("LlmDown")
+    assert "systemctl status vllm llm-model-" in text
+    assert re.search(r"journalctl -n 100 -u vllm -u llm-model-\S+ -u llm-image-vllm$", text, re.MULTILINE)
+    assert re.search(r"reset-failed vllm llm-model-\S+ llm-image-vllm; systemctl start --no-block vllm'", text)
+
+
+def test_a_silent_watchdog_is_started_by_a_command_and_none_is_named_where_none_is() -> None:
+    watched = re.findall(r"systemctl restart (\S+)$", section("LlmWatchdogSilent"), re.MULTILINE)
+    assert watched == [
+        f"{service.unit}-watchdog"
+        for services in load_spec(SPEC).placement.services_on.values()
+        for service in services
+        if service.health.watchdog
+    ]
+
+
 # The rules, by the real promtool.
 
 

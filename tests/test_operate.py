@@ -154,3 +154,20 @@ def test_nobody_sees_the_key_that_the_question_carries(chat: list[str], tmp_path
 def test_the_way_back_to_the_accepted_state_is_the_link_that_keeps_it(spec_file: Callable[[str], Path]) -> None:
     text = runbook(load_spec(spec_file(SPEC)))
     assert f"$ ssh root@m /{kept.GC_ROOT}/bin/switch-to-configuration switch\n" in text
+
+
+@pytest.mark.parametrize(
+    ("more", "insecure"),
+    [
+        ("", True),
+        ('tls = { resolver = "tailscale" }', False),
+        ('proxy = "existing"', False),
+    ],
+)
+def test_a_key_goes_unverified_to_our_own_unsigned_certificate_alone(
+    more: str, spec_file: Callable[[str], Path], *, insecure: bool
+) -> None:
+    front = f'\n[gateways.front]\nmachine = "m"\nhost = "m.a.ts.net"\nexpose = ["tailscale0"]\n{more}\n'
+    spec = SPEC.replace("api_key = true", 'api_key = true, expose = ["gateway"]') + front
+    (ask,) = (line for line in commands(runbook(load_spec(spec_file(spec)))) if "https://" in line)
+    assert ("--insecure" in ask) is insecure

@@ -28,7 +28,7 @@ class Threshold:
 class Alert:
     """An alert as people need it: what it ``needs`` to be there, what one ``sees``, and what to ``do``.
 
-    ``commands`` are to be typed, with ``{login}`` for ssh to the machine and ``{unit}`` for a unit.
+    ``commands`` are to be typed; nix/data/alerts.toml says what stands in braces.
     """
 
     name: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from generator.catalog.metrics import alerts, counters
+from generator.emit.look import helpers, journal, watchdog
 from generator.emit.monitoring import floors
 from generator.emit.operate import block
 from generator.spec.gateway import certificate_metrics
@@ -52,7 +53,12 @@ def alarms(spec: Spec, logins: Mapping[str, str]) -> Iterator[str]:
     monitoring = spec.deployment.monitoring
     if monitoring is None:
         return
-    yield from ("## Alarms", "", "Every alert of Prometheus names its section here.", "")
+    yield from (
+        "## Alarms",
+        "",
+        "Every alert of Prometheus names its section here. It also names a service and a machine:",
+    )
+    yield from ("of a section's commands, type those of that one alone.", "")
     yield from _where(monitoring, logins)
     here = features(spec)
     for alert in alerts():
@@ -82,10 +88,23 @@ def _where(monitoring: Monitoring, logins: Mapping[str, str]) -> Iterator[str]:
 
 
 def _commands(alert: Alert, spec: Spec, logins: Mapping[str, str]) -> list[str]:
-    """Return an alert's commands for the deployment's first servers, each once."""
+    """Return an alert's commands for the deployment's first servers, each once; of a watchdog where there is one."""
     servers = [(machine, service) for machine, services in spec.placement.services_on.items() for service in services]
     commands: dict[str, None] = {}
     for machine, service in servers[:_SHOWN]:
+        units = (service.unit, *helpers(service))
+        words = {
+            "{login}": logins[machine],
+            "{unit}": service.unit,
+            "{units}": " ".join(units),
+            "{journal}": journal(*units),
+            "{watchdog}": watchdog(service),
+        }
         for command in alert.commands:
-            commands[command.replace("{login}", logins[machine]).replace("{unit}", service.unit)] = None
+            filled: str | None = command
+            for name, word in words.items():
+                if filled is not None and name in filled:
+                    filled = None if word is None else filled.replace(name, word)
+            if filled is not None:
+                commands[filled] = None
     return list(commands)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from generator.spec.service import GATEWAY
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from generator.spec.gateway import Gateway
     from generator.spec.model import Machine
@@ -109,26 +111,29 @@ def gateway(gateway: Gateway, machine: Machine, services: tuple[Service, ...]) -
                 for name in names_of_clouds
             )
         )
-    certificate = () if gateway.tls.certificate or gateway.tls.resolver or not gateway.tls.enable else ("--insecure",)
+    # Traefik's own certificate is signed by nobody. What another Traefik shows is for it to say, and to be verified.
+    unsigned = gateway.proxy == "own" and gateway.tls.enable and not (gateway.tls.certificate or gateway.tls.resolver)
+    certificate = ("--insecure",) if unsigned else ()
     ask = shlex.join(["curl", "--silent", *certificate, "--header", "@-", f"{url}/v1/models"])
     read = shlex.join(["clan", "vars", "get", machine.name, f"{key_generator(name)}/api-key"])
     yield from ("It names what it serves:", "")
     yield from block(f"{read} | sed 's/^/Authorization: Bearer /' | {ask}")
 
 
-def rollback(machine: Machine, services: tuple[Service, ...], login: str) -> Iterator[str]:
-    """Yield the four ways back, the nearest first: each is one command."""
+def rollback(
+    services: tuple[Service, ...], login: str, back: Iterable[str], elsewhere: tuple[str, ...]
+) -> Iterator[str]:
+    """Yield the four ways back, the nearest first: each is one command.
+
+    ``back`` is the one to the configuration before; ``elsewhere`` are other machines that watch this one.
+    """
     yield from ("### 4. Roll back", "")
-    yield from ("1. Stop the service:", "")
-    yield from block(*(f"{login} systemctl stop {service.unit}" for service in services))
-    yield from _to_ollama(services, login)
+    if services:
+        yield from ("1. Stop the service:", "")
+        yield from block(*(f"{login} systemctl stop {service.unit}" for service in services))
+        yield from _to_ollama(services, login, elsewhere)
     yield from ("3. Go back to the configuration before, and deploy it:", "")
-    update = shlex.join(["clan", "machines", "update", machine.name])
-    yield from block(f"git revert --no-edit HEAD && {update}")
-    for service in services:
-        if service.runtime == "container":
-            previous = f"`localhost/llmflake/{service.unit}:previous`"
-            yield from (f"The image of before is still there, as {previous}: this needs no registry.", "")
+    yield from back
     yield from ("4. Boot the generation before; where the machine does not come up, choose it in its boot menu:", "")
     yield from block(f"{login} 'nixos-rebuild boot --rollback && reboot'")
     if services:
@@ -155,7 +160,15 @@ def _kept(services: tuple[Service, ...], login: str) -> Iterator[str]:
         yield from ("Ollama's models are its own: `ollama list` and `ollama rm` are for those.", "")
 
 
-def _to_ollama(services: tuple[Service, ...], login: str) -> Iterator[str]:
+def _to_ollama(services: tuple[Service, ...], login: str, elsewhere: tuple[str, ...]) -> Iterator[str]:
+    ollama = next((service.name for service in services if service.engine == "ollama"), None)
+    if ollama is not None:
+        yield from (
+            f"2. There is no Ollama to go back to: `{ollama}` is Ollama already, which is one a machine. For another",
+            "of its models, name it in `models`; generate, deploy.",
+            "",
+        )
+        return
     rolled = next((service for service in services if service.rollback_ollama), None)
     if rolled is None:
         yield from (
@@ -165,14 +178,18 @@ def _to_ollama(services: tuple[Service, ...], login: str) -> Iterator[str]:
         )
         return
     models = ", ".join(f"`{name}`" for name in rolled.rollback_ollama)
+    reached = "the machine itself and its gateway" if GATEWAY in rolled.expose else "the machine itself"
     yield from (
-        f"2. Serve with Ollama instead of `{rolled.name}`: {models} on port {rolled.port}, to the machine itself",
-        "and its gateway. Ollama downloads them at the first switch: do it once in good times. It is also an",
-        "entry of the boot menu, `ollama`:",
+        f"2. Serve with Ollama instead of `{rolled.name}`: {models} on port {rolled.port}, to {reached}.",
+        "Ollama downloads them at the first switch: do it once in good times. It is also an entry of the boot menu,",
+        "`ollama`:",
         "",
     )
     switch = "bin/switch-to-configuration switch"
     yield from block(f"{login} /run/current-system/specialisation/ollama/{switch}")
+    if elsewhere:
+        names = " and ".join(elsewhere)
+        yield from (f"Prometheus on {names} does not know of it, and goes on to call `{rolled.name}` down.", "")
     yield from (f"And back to `{rolled.name}`:", "")
     yield from block(f"{login} /nix/var/nix/profiles/system/{switch}")
     yield from (

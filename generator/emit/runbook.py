@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import TYPE_CHECKING
 
 from generator.emit.alarms import alarms
-from generator.emit.operate import block, gateway, key_header, keys, rollback, verify
-from generator.spec.address import asked_at, bracketed
+from generator.emit.commits import commit, go_back
+from generator.emit.look import hang, look
+from generator.emit.operate import block, gateway, keys, rollback, verify
 from generator.spec.service import GATEWAY
 from generator.spec.ssh import ssh_target
 
@@ -49,7 +49,7 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
     )
     yield from ("### 2. Deploy", "")
     yield from block(
-        shlex.join(["git", "commit", "--all", "--message", f"Deploy {machine.name}"]),
+        *commit(spec.deployment.clan.name),
         shlex.join(["clan", "machines", "update", machine.name]),
     )
     if machine.gtt_mib is not None or machine.kernel.package is not None:
@@ -62,22 +62,45 @@ def _machine(machine: Machine, services: tuple[Service, ...], spec: Spec) -> Ite
         "",
     )
     yield from verify(machine, services, login)
-    yield from _system(machine, login)
-    for service in services:
-        yield from _service(service, login, spec)
+    yield from (
+        "It ends with 0 where all of it is accepted, with 1 where a criterion failed, and with 2 where none failed and",
+        "something could not be checked. Of each criterion that did not pass its report says what to do: do that, and",
+        "verify again. Where that does not help, roll back (section 4 below; section 9 of the plan).",
+        "",
+    )
+    yield from _system(machine, services, login)
+    yield from look(services, login, spec)
     front = next((found for found in spec.deployment.gateways.values() if found.machine == machine.name), None)
     if front is not None:
         behind = [service for service in spec.deployment.services.values() if GATEWAY in service.expose]
         yield from gateway(front, machine, tuple(behind))
     yield from keys(machine, services, front)
-    yield from rollback(machine, services, login)
+    yield from hang(machine, services, login)
+    others = tuple(name for name in spec.deployment.machines if name != machine.name)
+    back = [*go_back(spec.deployment.clan.name, machine.name, others), *_images(services)]
+    monitoring = spec.deployment.monitoring
+    elsewhere = () if monitoring is None else tuple(name for name in monitoring.machines if name != machine.name)
+    yield from rollback(services, login, back, elsewhere)
+
+
+def _computes_with_rocm(service: Service) -> bool:
+    """Return whether a server of an AMD machine links ROCm: nix/modules/strix-halo.nix has hipconfig for the same."""
+    backend = (service.flags.get("backend") or "vulkan") if service.engine == "llamacpp" else "rocm"
+    return service.runtime == "native" and service.gpu and backend == "rocm"
+
+
+def _images(services: tuple[Service, ...]) -> Iterator[str]:
+    for service in services:
+        if service.runtime == "container":
+            previous = f"`localhost/llmflake/{service.unit}:previous`"
+            yield from (f"The image of before is still there, as {previous}: this needs no registry.", "")
 
 
 def _login(machine: Machine) -> str:
     return shlex.join(["ssh", *ssh_target(machine.target_host or machine.name)])
 
 
-def _system(machine: Machine, login: str) -> Iterator[str]:
+def _system(machine: Machine, services: tuple[Service, ...], login: str) -> Iterator[str]:
     if machine.kernel.minimum is not None:
         yield from (f"The kernel is {machine.kernel.minimum} or newer:", "")
         yield from block(f"{login} uname -r")
@@ -87,31 +110,9 @@ def _system(machine: Machine, login: str) -> Iterator[str]:
     if machine.hardware is not None and machine.hardware.accelerator == "rocm":
         yield from (f"ROCm sees {machine.hardware.target}:", "")
         yield from block(f"{login} rocminfo", f"{login} rocm-smi")
+        if any(map(_computes_with_rocm, services)):
+            yield from ("HIP, which the engine links, finds what it needs:", "")
+            yield from block(f"{login} hipconfig --check")
     if machine.hardware is not None and machine.hardware.accelerator == "cuda":
         yield from ("The driver sees the GPU:", "")
         yield from block(f"{login} nvidia-smi")
-
-
-def _service(service: Service, login: str, spec: Spec) -> Iterator[str]:
-    model = spec.deployment.models.get(service.model or "")
-    yield from (f"`{service.name}` ({service.engine}) loads; a large model takes minutes:", "")
-    commands = [f"{login} journalctl -u {service.unit} -f"]
-    if service.runtime == "container":
-        commands.insert(0, f"{login} journalctl -u llm-image-{service.unit} -f")
-    if model is not None:
-        commands.insert(0, f"{login} journalctl -u llm-model-{model.name} -f")
-    if not service.start_on_boot:
-        commands.insert(0, f"{login} systemctl start {service.unit}")
-    yield from block(*commands)
-    name = (model.served_name or model.repository) if model is not None else next(iter(service.models), None)
-    if name is None:
-        return
-    body = json.dumps({"model": name, "messages": [{"role": "user", "content": "What is 2+2?"}]}, ensure_ascii=False)
-    ask = [
-        *("curl", "--silent", "--header", "Content-Type: application/json", "--data", body),
-        *(("--header", "@-") if service.api_key else ()),
-        f"http://{bracketed(asked_at(service.host), service.port)}/v1/chat/completions",
-    ]
-    key = key_header(service) if service.api_key else ""
-    yield from ("It answers, and the answer holds 4. Loading is not health: only an answer is.", "")
-    yield from block(f"{login} {shlex.quote(key + shlex.join(ask))}")

@@ -83,11 +83,12 @@ in
     if found == { } then null else (builtins.head (builtins.attrValues found)).settings;
 
   /**
-    The settings of the servers that run on one machine, by service: directly, or because the machine has a tag.
+    The settings of the servers that run on one machine, by service: directly, or because the machine has a tag. What stands
+    in for one there (`standIns.<machine>.<service>`, see nix/lib/rollback.nix) takes the place of its settings.
 
     Type: deployment -> string -> attrs of settings
   */
   serversOn =
     deployment: machine:
-    mapAttrs (_: service: service.settings) (filterAttrs (runsOn deployment machine) deployment.services);
+    mapAttrs (name: service: service.settings // (deployment.standIns.${machine}.${name} or { })) (filterAttrs (runsOn deployment machine) deployment.services);
 }

@@ -65,7 +65,8 @@ in
   ruleFile = deployment: toJSON { groups = lib.monitoring.ruleGroups deployment; };
 
   /**
-    What a machine is told, as the options `llmflake.monitoring`; nothing where the deployment is not watched.
+    What a machine is told, as the options `llmflake.monitoring`; nothing where the deployment is not watched. `rolledBack`
+    is what it is told instead while it is rolled back to Ollama.
 
     Type: deployment -> string -> attrs
   */
@@ -73,6 +74,13 @@ in
     deployment: machine:
     let
       settings = deployment.monitoring;
+      rolled = lib.rollback.deployment deployment machine;
+      told = of: {
+        scrapeConfigs = lib.scrape.configs of machine;
+        scrapeKeys = lib.scrape.keys of machine;
+        ruleFile = lib.monitoring.ruleFile of;
+        dashboards = lib.dashboard.all of;
+      };
     in
     if !(deployment ? monitoring) then
       { }
@@ -91,11 +99,10 @@ in
           {
             prometheus.enable = settings.prometheus;
             grafana.enable = settings.grafana;
-            scrapeConfigs = lib.scrape.configs deployment machine;
-            scrapeKeys = lib.scrape.keys deployment machine;
-            ruleFile = lib.monitoring.ruleFile deployment;
-            dashboards = lib.dashboard.all deployment;
           }
+          // told deployment
+          # Comparing whole deployments would evaluate all of them.
+          // (if rolled ? standIns then { rolledBack = told rolled; } else { })
         else
           { }
       );

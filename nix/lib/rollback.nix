@@ -1,5 +1,5 @@
 # Managed by llmflake: the static tier, copied unchanged into every generated flake.
-_:
+lib:
 let
   inherit (builtins)
     attrNames
@@ -7,6 +7,7 @@ let
     filter
     listToAttrs
     map
+    mapAttrs
     ;
 in
 {
@@ -80,4 +81,57 @@ in
           value = changes name;
         }) (attrNames servers)
       );
+
+  /**
+    A deployment as it is while one of its machines is rolled back to Ollama, for what watches it: there Ollama is what runs
+    and is not scraped, and no plan promises anything of it.
+
+    Type: deployment -> string -> deployment
+    - result: with `standIns`, for `deployment.serversOn`; the deployment itself where the machine has nothing to roll back
+  */
+  deployment =
+    deployment: machine:
+    let
+      servers = mapAttrs (
+        _: settings:
+        {
+          conflicts = [ ];
+          rollback.ollama = [ ];
+        }
+        // settings
+        // {
+          health = {
+            fallback = null;
+          }
+          // settings.health or { };
+        }
+      ) (lib.deployment.serversOn deployment machine);
+      rolled = filter (name: servers.${name}.rollback.ollama != [ ]) (attrNames servers);
+      changes = lib.rollback.ollama {
+        inherit servers;
+        units = mapAttrs (_: settings: settings.unit) servers;
+      };
+      floors = mapAttrs (
+        name: floors: if elem name rolled then removeAttrs floors [ machine ] else floors
+      ) deployment.monitoring.floors;
+    in
+    if rolled == [ ] then
+      deployment
+    else
+      deployment
+      // {
+        standIns.${machine} =
+          changes
+          // listToAttrs (
+            map (name: {
+              inherit name;
+              value = changes.${name} // {
+                unit = "ollama";
+              };
+            }) rolled
+          );
+        monitoring = deployment.monitoring // {
+          floors = removeAttrs floors (filter (name: floors.${name} == { }) (attrNames floors));
+        };
+      };
 }

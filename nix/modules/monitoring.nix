@@ -80,6 +80,12 @@ in
       default = { };
       description = "Dashboards by the name of their file, for /etc/llmflake/dashboards; see nix/lib/dashboard.nix.";
     };
+    rolledBack = mkOption {
+      type = types.attrsOf types.raw;
+      default = { };
+      internal = true;
+      description = "Which of these options are other ones while the machine is rolled back to Ollama.";
+    };
   };
 
   config = mkMerge [

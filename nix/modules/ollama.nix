@@ -27,6 +27,8 @@ in
       environmentVariables = environment.forUnit server.environment;
     };
     systemd.services.ollama-model-loader.serviceConfig = mkIf (server.pulls != [ ]) unit.helper;
+    # nixpkgs has it in `render` alone; the card's own nodes belong to `video`.
+    systemd.services.ollama.serviceConfig.SupplementaryGroups = mkIf (server.accelerator != "cpu") [ "video" ];
     systemd.services.ollama.wantedBy = mkIf (!server.autoStart) (lib.mkForce [ ]);
     # nixpkgs starts the download at boot, and the download starts the server.
     systemd.services.ollama-model-loader.wantedBy = mkIf (!server.autoStart && server.pulls != [ ]) (

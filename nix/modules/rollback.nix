@@ -15,6 +15,10 @@ let
 in
 {
   config.specialisation = mkIf (changes != { }) {
-    ollama.configuration.llmflake.servers = mapAttrs (_: mapAttrs (_: mkForce)) changes;
+    ollama.configuration.llmflake = {
+      servers = mapAttrs (_: mapAttrs (_: mkForce)) changes;
+      # Ollama has no metrics: what looks for those of the server that it replaces would call a working service down.
+      monitoring = mapAttrs (_: mkForce) config.llmflake.monitoring.rolledBack;
+    };
   };
 }

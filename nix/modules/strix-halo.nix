@@ -10,6 +10,8 @@
 }:
 let
   inherit (lib)
+    any
+    attrValues
     mkDefault
     mkIf
     mkMerge
@@ -17,6 +19,9 @@ let
     ;
   inherit (import ../lib) environment kernel udev;
   cfg = config.llmflake.host;
+  computesWithRocm = any (server: server.runtime == "native" && server.accelerator == "rocm") (
+    attrValues config.llmflake.resolved
+  );
   tooOld = kernel.problem {
     inherit (config.boot.kernelPackages.kernel) version;
     minimum = cfg.minimumKernel;
@@ -53,7 +58,10 @@ in
       environment.systemPackages = [
         pkgs.rocmPackages.rocminfo
         pkgs.rocmPackages.rocm-smi
-      ];
+      ]
+      # hipconfig, with the compiler that it looks for. Engines of nixpkgs that compute with ROCm link it, so it is here
+      # anyway; for the others it would be gigabytes of LLVM that nothing uses.
+      ++ optional computesWithRocm pkgs.rocmPackages.clr;
     })
   ]);
 }

@@ -84,6 +84,19 @@ in
         "tagged"
       ];
     };
+    test_what_stands_in_for_one_takes_the_place_of_its_settings = {
+      expr =
+        (lib.deployment.serversOn (
+          deployment
+          // {
+            standIns.aspen2.named.unit = "ollama";
+          }
+        ) "aspen2").named;
+      expected = {
+        port = 2;
+        unit = "ollama";
+      };
+    };
     test_by_name_and_everywhere = {
       expr = lib.deployment.serversOn deployment "aspen2";
       expected = {

@@ -81,6 +81,39 @@ in
         "smuExporter"
       ];
     };
+    test_while_it_is_rolled_back_it_does_not_look_for_the_server = {
+      expr =
+        let
+          told = lib.monitoring.on (
+            deployment
+            // {
+              services = deployment.services // {
+                batch = deployment.services.batch // {
+                  settings = deployment.services.batch.settings // {
+                    rollback.ollama = [ "gpt-oss:20b" ];
+                  };
+                };
+              };
+            }
+          ) "aspen1";
+          jobs = map (config: config.job_name);
+        in
+        {
+          now = jobs told.scrapeConfigs;
+          then_ = jobs told.rolledBack.scrapeConfigs;
+        };
+      expected = {
+        now = [
+          "vllm"
+          "llamacpp"
+          "llm-node"
+        ];
+        then_ = [
+          "llamacpp"
+          "llm-node"
+        ];
+      };
+    };
     test_what_runs_already_is_not_enabled = {
       expr = (lib.monitoring.on deployment "aspen1").grafana.enable;
       expected = false;

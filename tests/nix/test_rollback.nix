@@ -16,8 +16,60 @@ let
   rolled = server // {
     rollback.ollama = [ "gpt-oss:20b" ];
   };
+  monitored = import ./monitored.nix;
+  rolledBack =
+    let
+      batch = monitored.services.batch;
+    in
+    lib.rollback.deployment (
+      monitored
+      // {
+        services = monitored.services // {
+          batch = batch // {
+            settings = batch.settings // {
+              rollback.ollama = [ "gpt-oss:20b" ];
+            };
+          };
+        };
+      }
+    ) "aspen1";
 in
 {
+  deployment = {
+    test_without_models_it_is_what_it_was = {
+      expr = lib.rollback.deployment monitored "aspen1" ? standIns;
+      expected = false;
+    };
+    test_what_watches_sees_ollama_in_the_servers_place = {
+      expr = map (server: { inherit (server) service engine unit port metrics; }) (
+        builtins.filter (server: server.machine == "aspen1") (lib.scrape.servers rolledBack)
+      );
+      expected = [
+        {
+          service = "batch";
+          engine = "ollama";
+          unit = "ollama";
+          port = 8000;
+          metrics = false;
+        }
+        {
+          service = "spare";
+          engine = "llamacpp";
+          unit = "llama-spare";
+          port = 8081;
+          metrics = true;
+        }
+      ];
+    };
+    test_it_takes_its_turns_still = {
+      expr = rolledBack.standIns.aspen1.batch.conflicts;
+      expected = [ "llama-spare" ];
+    };
+    test_no_plan_promises_anything_of_ollama = {
+      expr = rolledBack.monitoring.floors;
+      expected = { };
+    };
+  };
   ollama = {
     test_without_models_nothing_changes = {
       expr = ollama { a = server; };
