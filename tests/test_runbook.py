@@ -93,20 +93,24 @@ def test_a_containers_image_of_before_is_named() -> None:
 
 
 def asked(text: str, folder: Path) -> list[str]:
-    """Return the words that curl gets: in a shell, with an ssh that runs what it is given in another one."""
+    """Return the words that curl gets, and its input: in a shell, with an ssh that runs what it gets in another one."""
     (question,) = [line for line in commands(text) if "curl" in line]
-    for program, script in (("ssh", 'shift; exec sh -c "$*"'), ("curl", f'printf "%s\\0" "$@" > {folder}/words')):
+    for program, script in (
+        ("ssh", 'shift; exec sh -c "$*"'),
+        ("curl", f'printf "%s\\0" "$@" > {folder}/words; cat >> {folder}/words'),
+    ):
         (folder / program).write_text(f"#!/bin/sh\n{script}\n")
         (folder / program).chmod(0o755)
     subprocess.run(["sh", "-c", question], check=True, env={"PATH": f"{folder}:/usr/bin:/bin"})
-    return (folder / "words").read_text().split("\0")[:-1]
+    return (folder / "words").read_text().split("\0")
 
 
 @pytest.mark.parametrize("name", ["openai/gpt-oss-120b", HOSTILE])
 def test_the_question_reaches_the_server_as_it_was_written(book: Callable[..., str], tmp_path: Path, name: str) -> None:
     named = f'file = "a.gguf"\nserved_name = {json.dumps(name, ensure_ascii=False)}'
     words = asked(book(models=MODELS.replace('file = "a.gguf"', named)), tmp_path)
-    assert json.loads(words[words.index("--data") + 1])["model"] == name
+    assert words[:3] == ["--silent", "--json", "@-"]
+    assert json.loads(words[-1])["model"] == name
 
 
 @pytest.mark.parametrize(
@@ -123,7 +127,7 @@ def test_the_question_goes_where_the_server_listens(
     book: Callable[..., str], tmp_path: Path, host: str, reached: str
 ) -> None:
     words = asked(book(f'{CHAT}host = "{host}"\napi_key = true\n'), tmp_path)
-    assert words[-1] == f"http://{reached}:8080/v1/chat/completions"
+    assert words[-2] == f"http://{reached}:8080/v1/chat/completions"
 
 
 def test_ollama_is_asked_for_its_first_model(book: Callable[..., str]) -> None:

@@ -90,9 +90,14 @@ def _ask(service: Service, model: Model | None, login: str) -> Iterator[str]:
     body = json.dumps(
         {"model": name or "MODEL", "messages": [{"role": "user", "content": "What is 2+2?"}]}, ensure_ascii=False
     )
-    words = ["curl", "--silent", "--header", "Content-Type: application/json", "--data", body, *header]
+    url = f"{url}/chat/completions"
     yield from ("It answers, and the answer holds 4. Loading is not health: only an answer is.", "")
-    yield from block(f"{login} {shlex.quote(key + shlex.join([*words, f'{url}/chat/completions']))}")
+    if keyed:  # which takes the standard input
+        remote = key + shlex.join(["curl", "--silent", "--json", body, *header, url])
+        yield from block(f"{login} {shlex.quote(remote)}")
+    else:
+        remote = shlex.join(["curl", "--silent", "--json", "@-", url])
+        yield from block(f"printf %s {shlex.quote(body)} | {login} {shlex.quote(remote)}")
 
 
 def hang(machine: Machine, services: tuple[Service, ...], login: str) -> Iterator[str]:
