@@ -21,7 +21,7 @@ from tests.loopback import TOKEN, HubServer, Reply, Repository, sha256
 from tests.nix_program import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 COMMIT = "b" * 40
 WEIGHTS = random.Random(1).randbytes(6 << 20)  # noqa: S311 - the same bytes in every run
@@ -358,39 +358,53 @@ def test_a_directory_that_is_not_there_is_told(machine: Machine) -> None:
     assert (code, output) == (os.EX_CANTCREAT, "/nonexistent/model: No such file or directory\n")
 
 
-def when_it_waits_for_the_lock(machine: Machine, then: Callable[[], None]) -> tuple[int, str]:
-    """Start a download while llmflake-kept is at work in its directory, and do something before that lets go."""
-    descriptor = os.open(machine.directory, os.O_RDONLY | os.O_DIRECTORY)
-    inode = os.fstat(descriptor).st_ino
+def locked(directory: Path) -> int:
+    """Return a descriptor of a directory that is locked, as llmflake-kept does it."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    machine.want(WANTED)
-    process = machine.start()
+    return descriptor
+
+
+def waits(process: subprocess.Popen[str], descriptor: int) -> bool:
+    """Return whether a process comes to wait for a lock."""
+    inode = os.fstat(descriptor).st_ino
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        waiting = [line for line in Path("/proc/locks").read_text(encoding="ascii").splitlines() if "->" in line]
-        if any(line.split()[6].endswith(f":{inode}") for line in waiting):
-            break
+    while time.monotonic() < deadline and process.poll() is None:
+        waiting = [
+            line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines() if "->" in line
+        ]
+        if any(line[6].endswith(f":{inode}") for line in waiting):
+            return True
         time.sleep(0.01)
-    then()
-    os.close(descriptor)
+    return False
+
+
+def test_a_directory_that_was_made_anew_while_it_waited_is_the_one_that_it_holds(machine: Machine) -> None:
+    machine.want(WANTED)
+    first = locked(machine.directory)
+    process = machine.start()
+    assert waits(process, first)
+    machine.directory.rename(machine.directory.with_name("away"))
+    machine.directory.mkdir()
+    second = locked(machine.directory)
+    os.close(first)
+    assert waits(process, second)
+    os.close(second)
     output, _ = process.communicate(timeout=30)
-    return process.returncode, output
-
-
-def test_a_directory_that_was_made_anew_while_it_waited_is_the_one_that_it_fills(machine: Machine) -> None:
-    def anew() -> None:
-        machine.directory.rename(machine.directory.with_name("away"))
-        machine.directory.mkdir()
-
-    assert when_it_waits_for_the_lock(machine, anew)[0] == 0
-    assert machine.files() == WANTED
+    assert (process.returncode, machine.files()) == (0, WANTED), output
 
 
 def test_a_directory_that_went_while_it_waited_lets_the_unit_start_again(machine: Machine) -> None:
     """The unit repeats it: EX_TEMPFAIL is none of nix/lib/weights.nix's RestartPreventExitStatus."""
-    code, output = when_it_waits_for_the_lock(machine, machine.directory.rmdir)
+    machine.want(WANTED)
+    held = locked(machine.directory)
+    process = machine.start()
+    assert waits(process, held)
+    machine.directory.rmdir()
+    os.close(held)
+    output, _ = process.communicate(timeout=30)
     assert output == f"{machine.directory} was removed while this waited for it; starting again\n"
-    assert code == os.EX_TEMPFAIL
+    assert process.returncode == os.EX_TEMPFAIL
     rules = (ROOT / "nix/lib/weights.nix").read_text(encoding="utf-8")
     assert str(os.EX_TEMPFAIL) not in rules.partition("RestartPreventExitStatus = [")[2].partition("]")[0].split()
 
