@@ -160,7 +160,7 @@ def generation(machine: Machine, models: list[Path] | None, images: dict[str, st
     made = machine.root / "store" / "generation"
     (made / "etc/llmflake").mkdir(parents=True)
     (machine.root / "nix/var/nix/profiles/system-1-link").symlink_to(made)
-    chosen = {"repository": "a/b", "revision": "0", "include": [], "exclude": [], "hashes": None}
+    chosen: dict[str, object] = {"repository": "a/b", "revision": "0", "include": [], "exclude": [], "hashes": None}
     uses = made / "etc/llmflake/uses.json"
     if models is not None:
         entries = [{"directory": str(path), **chosen} for path in models]
