@@ -111,6 +111,15 @@ def test_the_image_unit_brings_the_image_by_its_digest(aspen1: dict[str, Any]) -
     assert start.endswith(f'"vllm" "docker.io/rocm/vllm@sha256:{digest}"')
 
 
+def test_the_download_finds_its_directory_again_after_llmflake_kept_removed_it(aspen1: dict[str, Any]) -> None:
+    """Outside its own view of the machine, in which nothing else can be written; as tmpfiles makes it at each boot."""
+    unit = aspen1["units"]["llm-model-gpt-oss-120b-derestricted.service"]
+    (before,) = (line for line in unit.splitlines() if line.startswith("ExecStartPre="))
+    directory = "/var/lib/llm/models/gpt-oss-120b-derestricted"
+    assert before.startswith('ExecStartPre=+"/nix/store/')
+    assert before.endswith(f'/bin/systemd-tmpfiles" "--create" "--prefix={directory}"')
+
+
 def test_the_download_sees_little_of_the_machine(aspen1: dict[str, Any], tmp_path: Path) -> None:
     """By systemd's own measure of exposure, from 0 to 10."""
     analyze = shutil.which("systemd-analyze")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -9,17 +10,18 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from generator import resources
-from generator.machine import directories, fetch
+from generator.machine import directories, fetch, hub
 from tests.loopback import TOKEN, HubServer, Reply, Repository, sha256
+from tests.nix_program import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 COMMIT = "b" * 40
 WEIGHTS = random.Random(1).randbytes(6 << 20)  # noqa: S311 - the same bytes in every run
@@ -310,7 +312,7 @@ def test_while_the_hub_is_away_it_waits_and_tries_again(
             raise error
         return "there"
 
-    assert fetch.patiently((0.0, 0.0), attempt) == "there"
+    assert hub.patiently((0.0, 0.0), attempt) == "there"
     assert capsys.readouterr().out.count("trying again in 0 s") == 2
 
 
@@ -343,7 +345,7 @@ def test_a_large_file_comes_in_ranges(machine: Machine) -> None:
     machine.want({"model.safetensors": WEIGHTS})
     machine.program = [
         "-c",
-        "import sys; from generator.machine import fetch; fetch.RANGE = 1 << 20; fetch.main(sys.argv[1:])",
+        "import sys; from generator.machine import fetch, hub; hub.RANGE = 1 << 20; fetch.main(sys.argv[1:])",
     ]
     _, output = machine.run()
     assert machine.files() == {"model.safetensors": WEIGHTS}, output
@@ -354,6 +356,57 @@ def test_a_directory_that_is_not_there_is_told(machine: Machine) -> None:
     machine.want(WANTED, directory="/nonexistent/model")
     code, output = machine.run()
     assert (code, output) == (os.EX_CANTCREAT, "/nonexistent/model: No such file or directory\n")
+
+
+def locked(directory: Path) -> int:
+    """Return a descriptor of a directory that is locked, as llmflake-kept does it."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+def waits(process: subprocess.Popen[str], descriptor: int) -> bool:
+    """Return whether a process comes to wait for a lock."""
+    inode = os.fstat(descriptor).st_ino
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        waiting = [
+            line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines() if "->" in line
+        ]
+        if any(line[6].endswith(f":{inode}") for line in waiting):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_directory_that_was_made_anew_while_it_waited_is_the_one_that_it_holds(machine: Machine) -> None:
+    machine.want(WANTED)
+    first = locked(machine.directory)
+    process = machine.start()
+    assert waits(process, first)
+    machine.directory.rename(machine.directory.with_name("away"))
+    machine.directory.mkdir()
+    second = locked(machine.directory)
+    os.close(first)
+    assert waits(process, second)
+    os.close(second)
+    output, _ = process.communicate(timeout=30)
+    assert (process.returncode, machine.files()) == (0, WANTED), output
+
+
+def test_a_directory_that_went_while_it_waited_lets_the_unit_start_again(machine: Machine) -> None:
+    """The unit repeats it: EX_TEMPFAIL is none of nix/lib/weights.nix's RestartPreventExitStatus."""
+    machine.want(WANTED)
+    held = locked(machine.directory)
+    process = machine.start()
+    assert waits(process, held)
+    machine.directory.rmdir()
+    os.close(held)
+    output, _ = process.communicate(timeout=30)
+    assert output == f"{machine.directory} was removed while this waited for it; starting again\n"
+    assert process.returncode == os.EX_TEMPFAIL
+    rules = (ROOT / "nix/lib/weights.nix").read_text(encoding="utf-8")
+    assert str(os.EX_TEMPFAIL) not in rules.partition("RestartPreventExitStatus = [")[2].partition("]")[0].split()
 
 
 def test_without_a_manifest_it_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:

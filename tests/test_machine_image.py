@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from generator.machine import image
+from generator.machine.uses import ACCEPTED
 from tests.loopback import RegistryServer
 
 if TYPE_CHECKING:
@@ -124,6 +126,48 @@ def test_while_no_image_was_accepted_all_of_them_stay(podman: Podman) -> None:
     identities = podman.deploy("one", "two", "three")
     podman("system", "prune", "--force")
     assert podman.images() == set(identities)
+
+
+@pytest.mark.parametrize("tag", ["current", "previous", "accepted"])
+def test_an_image_that_another_unit_has_stays(podman: Podman, tag: str) -> None:
+    podman.deploy("accepted")
+    shared = podman.release("shared")
+    podman.bring(shared)
+    theirs = image.name_of("other", tag)
+    podman("tag", shared, theirs)
+    podman.deploy("three", "four")
+    assert image.identity(podman.program, theirs) == image.identity(podman.program, shared) is not None
+
+
+def test_the_image_that_the_record_names_stays_whatever_has_its_name(podman: Podman, tmp_path: Path) -> None:
+    """The record is written first: it may be that the names were not changed any more."""
+    first, *others = (podman.release(text) for text in ("one", "two", "three", "four"))
+    identity, record = None, tmp_path / ACCEPTED
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"models": [], "images": {"vllm": first}, "runtime": podman.program}))
+    for reference in (first, *others):
+        image.main([podman.program, "vllm", reference], tmp_path)
+        identity = identity or podman.named("current")
+    podman("system", "prune", "--force")
+    assert identity in podman.images()
+    assert len(podman.images()) == 3
+
+
+def test_a_record_that_cannot_be_read_keeps_every_image(podman: Podman, tmp_path: Path) -> None:
+    (tmp_path / ACCEPTED).parent.mkdir(parents=True)
+    (tmp_path / ACCEPTED).write_text("{half")
+    for text in ("one", "two", "three"):
+        image.main([podman.program, "vllm", podman.release(text)], tmp_path)
+    assert len(podman.images()) == 3
+
+
+def test_a_program_that_does_not_work_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert image.main(["/bin/false", "vllm", "a@sha256:00"]) == os.EX_UNAVAILABLE
+    assert image.main(["/gone/podman", "vllm", "a@sha256:00"]) == os.EX_UNAVAILABLE
+    assert capsys.readouterr().out.splitlines() == [
+        "/bin/false images failed: exit code 1; correct that, and start again",
+        "/gone/podman does not run: No such file or directory; correct that, and start again",
+    ]
 
 
 def test_an_image_that_somebody_else_named_stays(podman: Podman) -> None:

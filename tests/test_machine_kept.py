@@ -7,16 +7,16 @@ import hashlib
 import json
 import os
 import pwd
-from typing import TYPE_CHECKING
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from generator.machine import files, image, kept, unused
 from generator.machine.directories import registered
+from generator.machine.uses import ACCEPTED
 from tests.test_machine_image import Podman, podman, short
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["podman", "short"]  # fixtures
 SELF = pwd.getpwuid(os.geteuid()).pw_name
@@ -155,6 +155,94 @@ def test_a_system_that_does_not_tell_what_it_uses_keeps_everything(
     assert "; nothing was removed\n" in capsys.readouterr().out
 
 
+def generation(machine: Machine, models: list[Path] | None, images: dict[str, str] | None = None) -> Path:
+    """Make a generation of the boot menu that is neither the running nor the next one; return its file of uses."""
+    made = machine.root / "store" / "generation"
+    (made / "etc/llmflake").mkdir(parents=True)
+    (machine.root / "nix/var/nix/profiles/system-1-link").symlink_to(made)
+    chosen: dict[str, object] = {"repository": "a/b", "revision": "0", "include": [], "exclude": [], "hashes": None}
+    uses = made / "etc/llmflake/uses.json"
+    if models is not None:
+        entries = [{"directory": str(path), **chosen} for path in models]
+        uses.write_text(json.dumps({"models": entries, "images": images or {}, "runtime": machine.runtime}))
+    return uses
+
+
+def test_what_a_generation_of_the_boot_menu_uses_stays_until_it_is_collected(machine: Machine) -> None:
+    model = machine.model("a", {"w": OLD})
+    machine.run("--accept")
+    generation(machine, [model])
+    assert machine.run("--remove") == 0
+    assert (model / "w").read_bytes() == OLD
+    (machine.root / "nix/var/nix/profiles/system-1-link").unlink()
+    assert machine.run("--remove") == 0
+    assert not model.exists()
+
+
+def test_a_generation_that_was_made_before_systems_told_holds_nothing(machine: Machine) -> None:
+    model = machine.model("a", {"w": OLD})
+    machine.run("--accept")
+    generation(machine, None)
+    assert machine.run("--remove") == 0
+    assert not model.exists()
+
+
+def test_a_generation_whose_file_cannot_be_read_keeps_everything(machine: Machine) -> None:
+    machine.model("a", {"w": OLD})
+    machine.run("--accept")
+    generation(machine, []).write_text("{half")
+    before = machine.there()
+    assert machine.run("--remove") == os.EX_UNAVAILABLE
+    assert machine.there() == before
+
+
+@pytest.mark.parametrize("registered_as", ["the directory", "the link"])
+def test_a_model_that_is_used_through_a_symbolic_link_stays(machine: Machine, registered_as: str) -> None:
+    directory = machine.model("disk/a", {"w": OLD})
+    (machine.root / "link").symlink_to(machine.root / "models" / "disk")
+    used = {"the directory": machine.root / "link" / "a", "the link": directory}[registered_as]
+    if registered_as == "the link":
+        entry = machine.root / "var/lib/llm-models/directories/disk-a"
+        entry.unlink()
+        entry.symlink_to(machine.root / "link" / "a")
+    machine.everywhere({used: [hash_of(OLD)]})
+    assert machine.run("--accept") == 0
+    assert machine.run("--remove") == 0
+    assert (used / "w").read_bytes() == OLD
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount; run the tests as root")
+@pytest.mark.parametrize(
+    ("directory", "source", "used"),
+    [
+        pytest.param("a", "a", "mounted", id="the same"),
+        pytest.param("a", "a/below", "mounted", id="used within"),
+        pytest.param("a", "a", "mounted/below", id="used within what is mounted"),
+        pytest.param("a/below", "a", "mounted", id="used around"),
+    ],
+)
+def test_a_model_that_is_used_through_a_bind_mount_stays(
+    machine: Machine, directory: str, source: str, used: str
+) -> None:
+    registered_one = machine.model(directory, {"w": OLD, "below/w": OLD})
+    mounted = machine.root / "mounted"
+    mounted.mkdir()
+    done = subprocess.run(["mount", "--bind", machine.root / "models" / source, mounted], check=False)
+    if done.returncode != 0:
+        pytest.skip("mount --bind is not allowed here; run the tests where it is")
+    try:
+        machine.everywhere({machine.root / used: [hash_of(OLD)]})
+        state = machine.root / used / files.STATE
+        if not state.exists():
+            state.write_text("{}")
+        assert machine.run("--accept") == 0
+        assert machine.run("--remove") == 0
+        assert (registered_one / "w").read_bytes() == OLD
+        assert (registered_one / "below/w").read_bytes() == OLD
+    finally:
+        subprocess.run(["umount", mounted], check=True)
+
+
 def test_another_revision_of_a_model_in_use_goes_when_it_is_not_the_accepted_one(machine: Machine) -> None:
     directory = machine.model("a", {"w": b"oldest" * 1000})
     machine.model("a", {"w": OLD})
@@ -239,9 +327,9 @@ def test_a_directory_of_another_user_is_left_alone(machine: Machine, capsys: pyt
     machine.model("a", {"w": OLD})
     before = machine.there()
     machine.run("--accept")
-    assert machine.run("--remove", owner="llm-models") == 0
+    assert machine.run("--remove", owner="somebody-else") == 0
     assert machine.there() == before
-    assert "is left alone: it does not belong to llm-models" in capsys.readouterr().out
+    assert "is left alone: it does not belong to somebody-else" in capsys.readouterr().out
 
 
 def test_no_symbolic_link_is_followed(machine: Machine) -> None:
@@ -312,6 +400,75 @@ def test_what_half_a_download_left_goes_with_its_directory(machine: Machine) -> 
     assert not directory.exists()
 
 
+def test_what_a_killed_write_left_goes_with_its_directory(machine: Machine) -> None:
+    directory = machine.model("a", {"w": OLD})
+    (directory / f"{files.STATE}.new").write_text("{half")
+    machine.run("--accept")
+    assert machine.run("--remove") == 0
+    assert not directory.exists()
+    assert registered(machine.root / "var/lib/llm-models/directories") == {}
+
+
+def test_nothing_more_is_removed_when_a_system_does_not_tell_any_more(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A deployment of something without servers comes in between."""
+    directories = [machine.model(name, {"w": OLD}) for name in ("a", "b")]
+    machine.run("--accept")
+    remove = unused.remove
+
+    def deploy_then(found: unused.Unused) -> unused.Unused:
+        (machine.root / SYSTEMS["running"] / "etc/llmflake/uses.json").unlink()
+        return remove(found)
+
+    monkeypatch.setattr(unused, "remove", deploy_then)
+    assert machine.run("--remove") == os.EX_UNAVAILABLE
+    assert [path.exists() for path in directories] == [False, True]
+    assert capsys.readouterr().out.endswith("; nothing more was removed\n")
+
+
+@pytest.mark.parametrize("program", ["/gone/podman", "/bin/false"])
+def test_a_runtime_that_does_not_answer_keeps_models_too(
+    machine: Machine, program: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.model("a", {"w": OLD})
+    machine.run("--accept")
+    machine.runtime = program
+    machine.everywhere({}, {"vllm": f"localhost/a@sha256:{'0' * 64}"})
+    before = machine.there()
+    assert machine.run("--remove") == os.EX_UNAVAILABLE
+    assert machine.there() == before
+    assert capsys.readouterr().out.endswith("; correct that, and start again; nothing was removed\n")
+
+
+def test_a_model_of_which_no_file_is_known_is_not_accepted(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = machine.root / "models" / "a"
+    directory.mkdir(parents=True)
+    machine.everywhere({directory: None})
+    assert machine.run("--accept") == os.EX_UNAVAILABLE
+    expected = f"no file of {directory} is known; let its download end, and verify again; nothing was recorded\n"
+    assert capsys.readouterr().out == expected
+    assert not (machine.root / ACCEPTED).exists()
+
+
+def test_who_is_not_root_is_told_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of another user's podman, it would tell that there is nothing."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        code = kept.main([])
+    finally:
+        if root:
+            os.seteuid(0)
+    assert (code, capsys.readouterr().out) == (
+        os.EX_NOPERM,
+        "what is used is root's to tell; run it as root: sudo llmflake-kept\n",
+    )
+
+
 def test_bytes_that_another_name_holds_are_not_counted_as_freed(machine: Machine) -> None:
     directory = machine.model("a", {"w": OLD})
     assert unused.find(directory, {}, SELF).size >= len(OLD)
@@ -376,6 +533,69 @@ def test_images_of_others_stay(machine: Machine, podman: Podman, capsys: pytest.
     assert "which somebody else named or a container has: it stays" in capsys.readouterr().out
 
 
+def test_an_acceptance_that_fails_leaves_the_accepted_image(machine: Machine, podman: Podman) -> None:
+    machine.runtime = podman.program
+    good = podman.release("good")
+    podman.bring(good)
+    machine.everywhere({}, {"vllm": good})
+    assert machine.run("--accept") == 0
+    accepted, record = podman.named("accepted"), (machine.root / ACCEPTED).read_text()
+    bad = podman.release("bad")
+    podman.bring(bad)
+    machine.everywhere({}, {"vllm": bad, "other": f"{podman.server.host}/someone/vllm@sha256:{'0' * 64}"})
+    assert machine.run("--accept") == os.EX_UNAVAILABLE
+    assert (podman.named("accepted"), (machine.root / ACCEPTED).read_text()) == (accepted, record)
+    for text in ("three", "four"):
+        podman.bring(podman.release(text))
+    assert image.identity(podman.program, good) == accepted
+
+
+def test_what_was_accepted_for_one_unit_stays_when_another_goes_on(machine: Machine, podman: Podman) -> None:
+    machine.runtime = podman.program
+    shared, other, *newer = (podman.release(text) for text in ("shared", "other", "three", "four"))
+    for unit in ("a", "b"):
+        image.main([podman.program, unit, shared], machine.root)
+    machine.everywhere({}, {"a": shared, "b": shared})
+    assert machine.run("--accept") == 0
+    image.main([podman.program, "a", other], machine.root)
+    machine.everywhere({}, {"a": other, "b": shared})
+    assert machine.run("--accept") == 0
+    for reference in newer:
+        image.main([podman.program, "a", reference], machine.root)
+    for tag in ("current", "accepted"):
+        assert image.identity(podman.program, image.name_of("b", tag)) is not None
+
+
+def test_an_image_is_counted_once_whatever_builds_of_podman_systems_have(
+    machine: Machine, podman: Podman, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = podman.release("now")
+    podman.bring(now)
+    image.main([podman.program, "other", podman.release("old")])
+    machine.runtime = podman.program
+    machine.everywhere({}, {"vllm": now})
+    machine.run("--accept")
+    (tmp_path / "newer").mkdir()
+    machine.runtime = str(shutil.copy(podman.program, tmp_path / "newer" / "podman"))
+    machine.everywhere({}, {"vllm": now})
+    Path(podman.program).rename(tmp_path / "older")  # only the running system's is asked
+    capsys.readouterr()
+    assert machine.run() == 0
+    assert capsys.readouterr().out.count("image localhost/llmflake/other:current") == 1
+
+
+def test_an_image_of_a_generation_of_the_boot_menu_stays(machine: Machine, podman: Podman) -> None:
+    machine.runtime = podman.program
+    old, now = podman.release("old"), podman.release("now")
+    podman.bring(old)
+    podman.bring(now)
+    machine.everywhere({}, {"vllm": now})
+    machine.run("--accept")
+    generation(machine, [], {"vllm": old})
+    assert machine.run("--remove") == 0
+    assert image.identity(podman.program, old) is not None
+
+
 def test_an_image_that_is_not_here_is_not_accepted(machine: Machine, podman: Podman) -> None:
     machine.runtime = podman.program
     machine.everywhere({}, {"vllm": f"{podman.server.host}/someone/vllm@sha256:{'0' * 64}"})
@@ -387,11 +607,14 @@ def test_a_runtime_that_is_gone_is_told(machine: Machine, capsys: pytest.Capture
     machine.runtime = "/gone/podman"
     machine.everywhere({}, {"vllm": f"localhost/a@sha256:{'0' * 64}"})
     assert machine.run("--remove") == os.EX_UNAVAILABLE
-    assert "'/gone/podman'; correct that, and start again\n" in capsys.readouterr().out
+    expected = (
+        "/gone/podman does not run: No such file or directory; correct that, and start again; nothing was removed\n"
+    )
+    assert capsys.readouterr().out.endswith(expected)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else; run the tests as root")
-def test_files_are_removed_as_nobody_but_their_owner(machine: Machine) -> None:
+def test_files_are_removed_as_nobody_but_their_owner(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     """What its owner may not remove stays, whatever the record says."""
     nobody = pwd.getpwnam("nobody")
     directory = machine.model("a", {"w": OLD, "roots/w": OLD})
@@ -404,3 +627,22 @@ def test_files_are_removed_as_nobody_but_their_owner(machine: Machine) -> None:
     assert (directory / "roots/w").read_bytes() == OLD
     assert not (directory / "w").exists()
     assert os.geteuid() == 0
+    shown = capsys.readouterr().out
+    assert f"{directory}: 1 files, " in shown
+    assert f"{directory}/roots/w cannot be removed by the directory's owner: 1 files stay\n" in shown
+    assert f"{directory}, " not in shown
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else; run the tests as root")
+def test_what_its_owner_could_not_remove_is_told_with_its_size(machine: Machine) -> None:
+    nobody = pwd.getpwnam("nobody")
+    directory = machine.model("a", {"w": OLD, "roots/w": OLD})
+    for path in (directory, directory / "w", directory / files.STATE):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    for folder in (machine.root, *machine.root.parents[:-2]):
+        folder.chmod(0o755)
+    found = unused.find(directory, {}, "nobody")
+    both = found.size
+    left = unused.remove(found)
+    assert left.files == (directory / "roots/w",)
+    assert both == 2 * left.size > 0

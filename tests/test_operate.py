@@ -151,9 +151,65 @@ def test_nobody_sees_the_key_that_the_question_carries(chat: list[str], tmp_path
     assert "@-" in (tmp_path / "words").read_text().splitlines()
 
 
-def test_the_way_back_to_the_accepted_state_is_the_link_that_keeps_it(spec_file: Callable[[str], Path]) -> None:
-    text = runbook(load_spec(spec_file(SPEC)))
-    assert f"$ ssh root@m /{kept.GC_ROOT}/bin/switch-to-configuration switch\n" in text
+@pytest.fixture
+def way_back(spec_file: Callable[[str], Path]) -> str:
+    """Return what runs on the machine to go back to the accepted state."""
+    (command,) = (line for line in commands(runbook(load_spec(spec_file(SPEC)))) if kept.GC_ROOT in line)
+    ssh, login, remote = shlex.split(command)
+    assert (ssh, login) == ("ssh", "root@m")
+    return remote
+
+
+def accepted(folder: Path) -> Path:
+    """Make a system that writes down, when it is switched to, what the next boot would take."""
+    switch = folder / "accepted" / "bin" / "switch-to-configuration"
+    switch.parent.mkdir(parents=True)
+    switch.write_text(f'#!/bin/sh\n[ "$1" = switch ] && readlink -f {folder}/profiles/system >{folder}/next\n')
+    switch.chmod(0o755)
+    for name in ("profiles", "gcroots"):
+        (folder / name).mkdir()
+    return folder / "accepted"
+
+
+def go_back(way_back: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run as it stands, but for the places."""
+    local = way_back.replace("/nix/var/nix/", f"{folder}/")
+    path = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.run(["sh", "-c", local], capture_output=True, text=True, check=False, env=path)
+
+
+def test_the_way_back_to_the_accepted_state_sets_the_next_boot_before_it_switches(
+    way_back: str, tmp_path: Path
+) -> None:
+    (tmp_path / "nix-env").write_text('#!/bin/sh\n[ "$1 $3" = "--profile --set" ] && ln -s "$4" "$2"\n')
+    (tmp_path / "nix-env").chmod(0o755)
+    system = accepted(tmp_path)
+    (tmp_path / "gcroots/llmflake-accepted").symlink_to(system)
+    assert go_back(way_back, tmp_path).returncode == 0
+    assert (tmp_path / "next").read_text() == f"{system}\n"
+
+
+def test_nix_env_takes_the_way_back(
+    nix: nix_program.Nix, way_back: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real one, in a store of its own."""
+    if shutil.which("nix-env") is None:
+        pytest.skip("no nix-env on PATH; install the whole of Nix")
+    monkeypatch.setenv("NIX_STORE_DIR", f"{tmp_path}/store")
+    monkeypatch.setenv("NIX_STATE_DIR", f"{tmp_path}/state")
+    monkeypatch.setenv("NIX_LOG_DIR", f"{tmp_path}/log")
+    store_path = nix.run("nix-store", "--add", str(accepted(tmp_path))).strip()
+    (tmp_path / "gcroots/llmflake-accepted").symlink_to(store_path)
+    done = go_back(way_back, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "next").read_text() == f"{store_path}\n"
+
+
+def test_where_no_state_was_accepted_the_way_back_changes_nothing(way_back: str, tmp_path: Path) -> None:
+    (tmp_path / "nix-env").write_text(f'#!/bin/sh\n[ -n "$4" ] && touch {tmp_path}/set\n')
+    (tmp_path / "nix-env").chmod(0o755)
+    assert go_back(way_back, tmp_path).returncode != 0
+    assert not (tmp_path / "set").exists()
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,11 @@ def test_the_example_has_the_plans_phases_in_their_order() -> None:
         "ssh root@aspen1 /nix/var/nix/profiles/system/bin/switch-to-configuration switch",
         f"{GO_BACK} && clan machines update aspen1",
         "ssh root@aspen1 'nixos-rebuild boot --rollback && reboot'",
-        "ssh root@aspen1 /nix/var/nix/gcroots/llmflake-accepted/bin/switch-to-configuration switch",
+        (
+            "ssh root@aspen1 'nix-env --profile /nix/var/nix/profiles/system "
+            '--set "$(readlink --canonicalize-existing /nix/var/nix/gcroots/llmflake-accepted)" '
+            "&& /nix/var/nix/gcroots/llmflake-accepted/bin/switch-to-configuration switch'"
+        ),
         *("ssh root@aspen1 llmflake-kept", "ssh root@aspen1 llmflake-kept --remove"),
     ]
 

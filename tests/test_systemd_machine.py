@@ -87,7 +87,8 @@ def run_here(unit: str, text: str) -> str:
         else server,
         "ExecStartPost": "/bin/true" if unit.startswith("llm-model") else f"{python}.ready /llmflake/{base}.json",
     }
-    text = re.sub(r"(?m)^(Exec\w+)=.+$", lambda found: f"{found[1]}={programs[found[1]]}", text)
+    text = re.sub(r"(?m)^(Exec(?!StartPre)\w+)=.+$", lambda found: f"{found[1]}={programs[found[1]]}", text)
+    text = re.sub(r'(?m)^(ExecStartPre=\+")/nix/store/[^"/]+', r"\1/usr", text)
     text = re.sub(r'(?m)^Environment="PATH=.+$', 'Environment="PATH=/usr/bin:/bin"', text)
     text = text.replace("[Service]\n", '[Service]\nEnvironment="PYTHONPATH=/llmflake/programs"\n', 1)
     for slow, fast in FASTER.items():

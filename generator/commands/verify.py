@@ -152,7 +152,7 @@ def verify(
             take(run.verify(expected, transport, plan, tell))
         if before is not None:
             take(earlier.drift(before, list(verdicts)))
-        if transport is not None and (why := accept.record(transport, system, plan, verdicts)):
+        if transport is not None and (why := accept.record(transport, expected, system, plan, verdicts)):
             echo(f"{machine}: what it uses is not kept as the accepted state: {why}", err=True)
     report = reporting.Report(machine, spec, _now(), __version__, tuple(verdicts))
     written = [_write(path, reporting.FORMATS[path.suffix](report)) for path in reports]

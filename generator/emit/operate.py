@@ -149,10 +149,15 @@ def _kept(services: tuple[Service, ...], login: str) -> Iterator[str]:
         "state is accepted, so going back to it, however many deployments later, downloads nothing:",
         "",
     )
-    yield from block(f"{login} /nix/var/nix/gcroots/llmflake-accepted/bin/switch-to-configuration switch")
+    accepted = "/nix/var/nix/gcroots/llmflake-accepted"
+    # The profile is what the next boot takes; switching alone does not change it.
+    profile = "nix-env --profile /nix/var/nix/profiles/system"
+    back = f'{profile} --set "$(readlink --canonicalize-existing {accepted})"'
+    yield from block(f"{login} {shlex.quote(f'{back} && {accepted}/bin/switch-to-configuration switch')}")
     yield from (
         "What is used neither by that nor by a system that runs or may be booted, is listed, and removed when you say",
-        "so; what llmflake did not bring is never touched:",
+        "so; what llmflake did not bring is never touched. A generation in the boot menu keeps its models until",
+        "`nix-collect-garbage` removes it:",
         "",
     )
     yield from block(f"{login} llmflake-kept", f"{login} llmflake-kept --remove")

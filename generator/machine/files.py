@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STATE = ".llmflake-model.json"
+UNWRITTEN = f"{STATE}.new"
+"""The state while it is written; a kill leaves it."""
 PARTS = ".llmflake-parts"
 """The folder of what is half there."""
 KEPT = ".llmflake-kept"
@@ -57,7 +59,7 @@ class State:
         """Write the state in one step: killed at any moment, the old or the new one is there."""
         listing = None if self.listing is None else [[file.path, file.size, file.hash] for file in self.listing]
         data = {"selection": self.selection, "listing": listing, "whole": self.whole}
-        new = self.directory / f"{STATE}.new"
+        new = self.directory / UNWRITTEN
         with new.open("w", encoding="utf-8") as file:
             json.dump(data, file)
             file.flush()

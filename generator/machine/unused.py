@@ -8,14 +8,15 @@ import fcntl
 import os
 import pwd
 import re
+from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from generator.machine.files import KEPT, PARTS, STATE, State, Wanted, is_below
+from generator.machine.files import KEPT, PARTS, STATE, UNWRITTEN, State, Wanted, is_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 OWNER = "llm-models"
 _HASHED = re.compile(r"(sha256|git)-[0-9a-f]+")
@@ -35,9 +36,14 @@ class Unused:
 
     @property
     def size(self) -> int:
-        """Return the bytes on disk that go: a file that has another name stays."""
+        """Return the bytes on disk that go: a file that has a name elsewhere stays."""
         found = [path.lstat() for path in self.files]
-        return sum(status.st_blocks * 512 for status in found if status.st_nlink == 1)
+        names = Counter((status.st_dev, status.st_ino) for status in found)
+        return sum(
+            status.st_blocks * 512 // status.st_nlink
+            for status in found
+            if names[status.st_dev, status.st_ino] == status.st_nlink
+        )
 
 
 def find(directory: Path, used: dict[Path, frozenset[str] | None], owner: str | None = OWNER) -> Unused:
@@ -46,35 +52,54 @@ def find(directory: Path, used: dict[Path, frozenset[str] | None], owner: str | 
     Raises LeftAloneError where the directory is not what llmflake made of it.
     """
     _require_ours(directory, owner)
-    if directory in used:
-        hashes = used[directory]
-        keep = None if hashes is None else {found.replace(":", "-") for found in hashes}
-        files = () if keep is None else tuple(path for path in _hashed(directory / KEPT) if path.name not in keep)
-        return Unused(directory, files, whole=False)
-    if near := [other for other in used if directory in other.parents or other in directory.parents]:
-        raise LeftAloneError(f"{near[0]}, which is used, is not apart from it")
+    # It may be used by another name, which a symbolic link or a bind mount gave it.
+    same = [hashes for other, hashes in used.items() if other == directory or _identity(other) == _identity(directory)]
+    if same:
+        known = [hashes for hashes in same if hashes is not None]
+        keep = {found.replace(":", "-") for hashes in known for found in hashes}
+        kept = _hashed(directory / KEPT) if len(known) == len(same) else []
+        return Unused(directory, tuple(path for path in kept if path.name not in keep), whole=False)
+    if near := next((other for other in used if _within(other, directory) or _within(directory, other)), None):
+        raise LeftAloneError(f"{near}, which is used, is not apart from it")
     state = State.read(directory)
     right = [path for path, (size, _, found) in state.whole.items() if state.has(Wanted(path, size, found))]
     files = tuple(directory / path for path in sorted(right) if is_below(path) and _is_plain(directory, path))
     return Unused(directory, (*files, *_hashed(directory / KEPT), *_hashed(directory / PARTS)), whole=True)
 
 
-def remove(found: Unused) -> bool:
-    """Remove what was found; return whether the directory is gone, for files of others keep it."""
+def remove(found: Unused) -> Unused:
+    """Remove the files that were found; return what its owner could not remove. The directory itself stays."""
+    left = []
     with _as_owner(found.directory):
         for path in found.files:
-            with contextlib.suppress(PermissionError):  # it is in a folder of somebody else's
+            try:
                 path.unlink(missing_ok=True)
+            except OSError:  # it is in a folder of somebody else's
+                left.append(path)
         if found.whole:
-            (found.directory / STATE).unlink(missing_ok=True)
+            for name in (STATE, UNWRITTEN):
+                with contextlib.suppress(OSError):
+                    (found.directory / name).unlink()
         folders = {found.directory / KEPT, found.directory / PARTS, *(path.parent for path in found.files)}
         for folder in sorted(folders, key=_depth, reverse=True):
             _remove_empty(folder, found.directory)
-    if not found.whole:
+    return Unused(found.directory, tuple(left), found.whole)
+
+
+def remove_directory(directory: Path, entry: Path) -> bool:
+    """Remove a directory and its entry; return False where files of others keep it.
+
+    The entry goes first: a download that finds the directory made anew enters it again.
+    """
+    if any(directory.iterdir()):
         return False
-    with contextlib.suppress(OSError):
-        found.directory.rmdir()
-    return not found.directory.exists()
+    entry.unlink()
+    try:
+        directory.rmdir()
+    except OSError:
+        entry.symlink_to(directory)
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -107,6 +132,25 @@ def _require_ours(directory: Path, owner: str | None) -> None:
         if owner in {None, pwd.getpwuid(status.st_uid).pw_name}:
             return
     raise LeftAloneError(f"it does not belong to {owner}")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _within(path: Path, other: Path) -> bool:
+    """Return whether a directory is in another one, by whatever names."""
+    identity = _identity(other)
+    if other in path.parents or other.resolve() in path.resolve().parents:
+        return True
+    if identity is not None and identity in map(_identity, path.resolve().parents):
+        return True
+    here = _identity(path)  # a mount may have brought it elsewhere
+    return here is not None and any(_identity(Path(folder)) == here for folder, _, _ in os.walk(other))
 
 
 def _hashed(folder: Path) -> list[Path]:

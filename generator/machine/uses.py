@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from generator.machine.files import State, selection_of
 
 SYSTEMS = ("run/current-system", "run/booted-system", "nix/var/nix/profiles/system")
+GENERATIONS = "nix/var/nix/profiles/system-*-link"
+"""The systems of the boot menu."""
 USES = "etc/llmflake/uses.json"
 """In a system, what it uses; nix/lib/kept.nix writes it."""
 ACCEPTED = "var/lib/llmflake/accepted.json"
@@ -53,7 +56,11 @@ class Uses:
     def data(self) -> dict[str, Any]:
         """Return it as JSON values."""
         models = [
-            {"directory": str(path), "selection": files.selection, "hashes": files.hashes and sorted(files.hashes)}
+            {
+                "directory": str(path),
+                "selection": files.selection,
+                "hashes": None if files.hashes is None else sorted(files.hashes),
+            }
             for path, files in self.models.items()
         ]
         return {"models": models, "images": self.images, "runtime": self.runtime}
@@ -68,15 +75,16 @@ def read(path: Path) -> Uses:
 
 
 def held(root: Path) -> list[Uses]:
-    """Return what is used by the accepted system, and by each that runs, may be booted next, or be switched to.
+    """Return what is used by the accepted system, the running one, and each that may be booted or switched to.
 
-    Raises UnknownError where one of them does not tell, and where none was accepted yet.
+    Raises UnknownError where one of them does not tell, and where none was accepted yet. A generation without the file
+    is of a time when llmflake wrote none, or has no servers.
     """
     if not (root / ACCEPTED).exists():
         raise UnknownError("no state of this machine was accepted yet; llmflake verify records it")
     found = [read(root / ACCEPTED)]
-    for name in SYSTEMS:
-        system = root / name
+    generations = sorted(path for path in root.glob(GENERATIONS) if os.path.lexists(path / USES))
+    for system in (*(root / name for name in SYSTEMS), *generations):
         found.append(read(system / USES))
         # A specialisation is of the same making as its system: one without the file has no servers.
         found += [read(path) for path in sorted(system.glob(f"specialisation/*/{USES}"))]

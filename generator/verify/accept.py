@@ -10,11 +10,12 @@ from generator.verify.verdict import ACCEPTED, PHASES, exit_code
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from generator.verify.expectation import MachineExpectation
     from generator.verify.run import Plan
     from generator.verify.transport import Transport
     from generator.verify.verdict import Verdict
 
-_SYSTEM = ["readlink", "--canonicalize", "/run/current-system"]
+_SYSTEM = ["readlink", "--canonicalize-existing", "/run/current-system"]
 _BY_HAND = "run 'llmflake-kept --accept' as root on the machine"
 
 
@@ -27,12 +28,15 @@ def running(transport: Transport) -> str:
     return output.out.strip() if output.code == 0 else ""
 
 
-def record(transport: Transport, system: str, plan: Plan, verdicts: Iterable[Verdict]) -> str | None:
+def record(
+    transport: Transport, expected: MachineExpectation, system: str, plan: Plan, verdicts: Iterable[Verdict]
+) -> str | None:
     """Let the machine record that a system is accepted, where every phase was checked and every criterion passed.
 
-    Returns why it did not; None where it did, or there was nothing to record.
+    Returns why it did not; None where it did, or there was nothing to record: no system, or one without services, which
+    uses neither models nor images, and has no llmflake-kept.
     """
-    if plan.phases != PHASES or exit_code(verdicts) != ACCEPTED:
+    if not expected.services or not system or plan.phases != PHASES or exit_code(verdicts) != ACCEPTED:
         return None
     try:
         output = transport.run(["llmflake-kept", "--accept", system])

@@ -69,7 +69,7 @@ in
       TimeoutStartSec = "infinity";
       Restart = "on-failure";
       RestartSec = 60;
-      # What trying again does not cure; see generator/machine/fetch.py.
+      # What trying again does not cure; see generator/machine/hub.py.
       RestartPreventExitStatus = [
         64
         65

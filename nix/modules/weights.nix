@@ -46,6 +46,14 @@ let
           inherit tokenFile;
         }
         // {
+          # llmflake-kept may have removed the directory since tmpfiles made it.
+          ExecStartPre = "+${
+            utils.escapeSystemdExecArgs [
+              "${config.systemd.package}/bin/systemd-tmpfiles"
+              "--create"
+              "--prefix=${weights.directory}"
+            ]
+          }";
           ExecStart = utils.escapeSystemdExecArgs [
             (getExe programs.fetch)
             "${manifest weights}"
