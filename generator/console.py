@@ -39,8 +39,8 @@ class Examples(click.Command):
         """Write the examples after the rest of the help."""
         super().format_epilog(ctx, formatter)
         with formatter.section("Examples"):
-            for example in self._examples:
-                formatter.write_text(example)
+            for example in self._examples:  # never wrapped: a line that is copied must be the whole command
+                formatter.write(f"{'':{formatter.current_indent}}{example}\n")
 
 
 def guarded(run: Callable[[], _Result], *, as_json: bool) -> _Result:

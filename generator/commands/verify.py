@@ -6,7 +6,7 @@ import contextlib
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,8 +16,10 @@ from generator.console import JSON, SPEC, Examples, echo, guarded
 from generator.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from generator.verify.expectation import MachineExpectation
+    from generator.verify.run import Plan
     from generator.verify.soak import Record
     from generator.verify.transport import Transport
     from generator.verify.verdict import Verdict
@@ -112,14 +114,13 @@ def verify(
 
     One line a criterion as it is decided. Exits with 0 when accepted, 1 when not, 2 when not everything was checked.
     """
-    from generator.verify import accept, run
     from generator.verify import baseline as earlier
+    from generator.verify import left
     from generator.verify import report as reporting
     from generator.verify.expectation import expectations
     from generator.verify.keys import read_keys
-    from generator.verify.run import Plan, unreachable
-    from generator.verify.transport import Local, Ssh, TransportError
-    from generator.verify.verdict import PHASES, exit_code
+    from generator.verify.run import Plan as Checks
+    from generator.verify.verdict import COULD_NOT_CHECK, PHASES, exit_code
 
     loaded = guarded(lambda: deployed(spec), as_json=as_json)
     if machine not in loaded.deployment.machines:
@@ -128,39 +129,81 @@ def verify(
         raise click.BadParameter(what, param_hint="MACHINE")
     before = _given("--baseline", lambda: earlier.read(baseline) if baseline else None)
     keys = _given("--key-file", lambda: read_keys(key_files, loaded.placement.services_on[machine]))
-    plan = Plan(tuple(phase for phase in PHASES if not phases or phase in phases), soak, keys)
-    verdicts: list[Verdict] = []
+    plan = Checks(tuple(phase for phase in PHASES if not phases or phase in phases), soak, keys)
+    expected = expectations(loaded, machine)
+    said = _Said(quiet=as_json)
+    said.notes(expected.notes)
+    interrupted = False
+    try:
+        _check(expected, plan, said, before=before, local=local, ssh_config=ssh_config)
+    except KeyboardInterrupt:
+        interrupted = True
+        said.take(left.interrupted(expected, plan, list(said.verdicts)))
+        said.take([] if before is None else [earlier.interrupted()])
+    report = reporting.Report(machine, spec, _now(), __version__, tuple(said.verdicts), expected.notes)
+    written = [_write(path, reporting.FORMATS[path.suffix](report)) for path in reports]
+    if as_json:
+        echo(reporting.to_json(report).removesuffix("\n"))
+    else:
+        echo(f"\n{machine}: {report.conclusion}: {reporting.summary(said.verdicts)}")
+    sys.exit(exit_code(said.verdicts) or (0 if all(written) and not interrupted else COULD_NOT_CHECK))
 
-    def take(found: Iterator[Verdict]) -> None:
+
+class _Said:
+    """The verdicts so far, each printed as it is decided."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.verdicts: list[Verdict] = []
+        self.quiet = quiet
+        self._unreachable: set[str] = set()
+
+    def notes(self, notes: Iterable[str]) -> None:
+        for note in () if self.quiet else notes:
+            echo(f"{click.style('note       ', fg='yellow')} {printable(note)}")
+
+    def take(self, found: Iterable[Verdict]) -> None:
+        """Take in verdicts. Why a machine cannot be reached is the same in every phase, and printed once."""
+        from generator.verify.run import REACHABLE
+
         for verdict in found:
-            verdicts.append(verdict)
-            if not as_json:
+            self.verdicts.append(verdict)
+            again = verdict.criterion.name == REACHABLE and verdict.measured in self._unreachable
+            self._unreachable |= {verdict.measured} if verdict.criterion.name == REACHABLE else set()
+            if not self.quiet and not again:
                 _print(verdict)
 
+
+def _check(
+    expected: MachineExpectation,
+    plan: Plan,
+    said: _Said,
+    *,
+    before: dict[str, dict[str, Any]] | None,
+    local: bool,
+    ssh_config: Path | None,
+) -> None:
+    """Check the machine; compare with an earlier report, and let the machine record that it is accepted."""
+    from generator.verify import accept, run
+    from generator.verify import baseline as earlier
+    from generator.verify.transport import Local, Ssh, TransportError
+
+    machine = expected.machine.name
     with contextlib.ExitStack() as stack:
-        tell = stack.enter_context(_progress(soak, quiet=as_json))
-        expected = expectations(loaded, machine)
+        tell = stack.enter_context(_progress(plan.soak_seconds, quiet=said.quiet))
         transport: Transport | None = None
         system = ""
         try:
             target = expected.machine.target_host or machine
             transport = Local() if local else stack.enter_context(Ssh(target, ssh_config))
         except TransportError as error:
-            take(unreachable(expected, phase, error) for phase in plan.phases)
+            said.take(run.unreachable(machine, phase, error) for phase in plan.phases)
         else:
             system = accept.running(transport)
-            take(run.verify(expected, transport, plan, tell))
+            said.take(run.verify(expected, transport, plan, tell))
         if before is not None:
-            take(earlier.drift(before, list(verdicts)))
-        if transport is not None and (why := accept.record(transport, system, plan, verdicts)):
+            said.take(earlier.drift(before, list(said.verdicts)))
+        if transport is not None and (why := accept.record(transport, system, plan, said.verdicts)):
             echo(f"{machine}: what it uses is not kept as the accepted state: {why}", err=True)
-    report = reporting.Report(machine, spec, _now(), __version__, tuple(verdicts))
-    written = [_write(path, reporting.FORMATS[path.suffix](report)) for path in reports]
-    if as_json:
-        echo(reporting.to_json(report).removesuffix("\n"))
-    else:
-        echo(f"\n{machine}: {report.conclusion}: {reporting.summary(verdicts)}")
-    sys.exit(exit_code(verdicts) or (0 if all(written) else 2))
 
 
 def _write(path: Path, text: str) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from generator.machine.exchange import Request
 
 _PATH = "/v1/chat/completions"
+_HTML = (b"<!doctype html", b"<html")
 
 
 async def ask(
@@ -45,12 +46,31 @@ async def ask(
     except TimeoutError:
         fault = Fault("timeout", f"no whole answer within {limits.total:g} s, {reading.pieces} pieces came")
     except (httpx.ConnectTimeout, httpx.ConnectError) as error:
-        fault = Fault("unreachable", str(error) or "no connection")
+        fault = unreachable(url, error)
     except httpx.TimeoutException:
         fault = Fault("timeout", f"nothing came for {limits.pause:g} s, after {reading.pieces} pieces")
     except httpx.TransportError as error:
         fault = Fault("cut", f"{str(error) or type(error).__name__}, after {reading.pieces} pieces")
     return reading.reply(fault)
+
+
+def html(body: bytes) -> str:
+    """Return what to say of a body that is a web page; "" where it is none."""
+    begin = body[:200].lstrip().lower()
+    return "it answered with HTML; is something else on that port?" if begin.startswith(_HTML) else ""
+
+
+def unreachable(url: str, error: Exception) -> Fault:
+    """Say that nobody could be reached at ``url``; a refused connection means that nobody listens there."""
+    place = url.partition("://")[2].partition("/")[0]
+    cause: BaseException | None = error
+    while cause is not None:  # httpx says "All connection attempts failed", and why in what caused it
+        if isinstance(cause, ConnectionRefusedError):
+            return Fault("unreachable", f"nothing listens on {place}")
+        if isinstance(cause, OSError) and cause.strerror:
+            return Fault("unreachable", f"no connection to {place}: {cause.strerror}")
+        cause = cause.__cause__ or cause.__context__
+    return Fault("unreachable", f"no connection to {place}" + ("" if not str(error) else f": {error}"))
 
 
 class _Reading:
@@ -163,7 +183,7 @@ class _Reading:
             self._finish, self._model = choice.get("finish_reason") or "", data.get("model") or ""
             self._usage = data.get("usage") or {}
         except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
-            return Fault("garbled", f"not a chat completion: {error}")
+            return Fault("garbled", html(body) or f"not a chat completion: {error}")
         return None
 
     def reply(self, fault: Fault | None) -> Reply:

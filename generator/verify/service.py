@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from generator.catalog.acceptance import facts
 from generator.verify.observe import properties
 from generator.verify.system import unseen
+from generator.verify.turns import turn
 from generator.verify.verdict import Criterion, Verdict
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 def judge(expected: MachineExpectation, seen: Mapping[str, Output]) -> Iterator[Verdict]:
     """Judge the services of a machine."""
     for service in expected.services:
+        away = turn(expected, service, seen)
+        if away is not None:
+            yield away
+            continue
         unit = service.service.unit
         shown, log = seen[f"unit:{unit}"], seen[f"log:{unit}"]
         told = properties(shown.out)
