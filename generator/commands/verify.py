@@ -12,20 +12,18 @@ import click
 
 from generator import __version__
 from generator.commands.loaded import deployed
+from generator.commands.said import Said, progress
 from generator.console import JSON, SPEC, Examples, echo, guarded
 from generator.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     from generator.verify.expectation import MachineExpectation
     from generator.verify.run import Plan
-    from generator.verify.soak import Record
     from generator.verify.transport import Transport
-    from generator.verify.verdict import Verdict
 
 _Read = TypeVar("_Read")
-_COLOURS = {"passed": "green", "failed": "red", "not checked": "yellow"}
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -131,7 +129,7 @@ def verify(
     keys = _given("--key-file", lambda: read_keys(key_files, loaded.placement.services_on[machine]))
     plan = Checks(tuple(phase for phase in PHASES if not phases or phase in phases), soak, keys)
     expected = expectations(loaded, machine)
-    said = _Said(quiet=as_json)
+    said = Said(quiet=as_json)
     said.notes(expected.notes)
     interrupted = False
     try:
@@ -149,34 +147,10 @@ def verify(
     sys.exit(exit_code(said.verdicts) or (0 if all(written) and not interrupted else COULD_NOT_CHECK))
 
 
-class _Said:
-    """The verdicts so far, each printed as it is decided."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self.verdicts: list[Verdict] = []
-        self.quiet = quiet
-        self._unreachable: set[str] = set()
-
-    def notes(self, notes: Iterable[str]) -> None:
-        for note in () if self.quiet else notes:
-            echo(f"{click.style('note       ', fg='yellow')} {printable(note)}")
-
-    def take(self, found: Iterable[Verdict]) -> None:
-        """Take in verdicts. Why a machine cannot be reached is the same in every phase, and printed once."""
-        from generator.verify.run import REACHABLE
-
-        for verdict in found:
-            self.verdicts.append(verdict)
-            again = verdict.criterion.name == REACHABLE and verdict.measured in self._unreachable
-            self._unreachable |= {verdict.measured} if verdict.criterion.name == REACHABLE else set()
-            if not self.quiet and not again:
-                _print(verdict)
-
-
 def _check(
     expected: MachineExpectation,
     plan: Plan,
-    said: _Said,
+    said: Said,
     *,
     before: dict[str, dict[str, Any]] | None,
     local: bool,
@@ -189,7 +163,7 @@ def _check(
 
     machine = expected.machine.name
     with contextlib.ExitStack() as stack:
-        tell = stack.enter_context(_progress(plan.soak_seconds, quiet=said.quiet))
+        tell = stack.enter_context(progress(plan.soak_seconds, quiet=said.quiet))
         transport: Transport | None = None
         system = ""
         try:
@@ -225,32 +199,6 @@ def _given(option: str, read: Callable[[], _Read]) -> _Read:
         return read()
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from error
-
-
-@contextlib.contextmanager
-def _progress(seconds: float, *, quiet: bool) -> Iterator[Callable[[Record], None]]:
-    """Show how far a soak is, where somebody looks."""
-    if quiet or seconds <= 0:
-        yield lambda _: None
-        return
-    with click.progressbar(length=int(seconds), label="load", file=sys.stderr, item_show_func=_state) as bar:
-
-        def tell(record: Record) -> None:
-            bar.update(min(int(record.seconds), int(seconds)) - bar.pos, record)
-
-        yield tell
-
-
-def _state(record: Record | None) -> str:
-    return "" if record is None else f"{record.replies} requests, {len(record.faults)} errors"
-
-
-def _print(verdict: Verdict) -> None:
-    mark = click.style(f"{verdict.outcome:<11}", fg=_COLOURS[verdict.outcome])
-    advice = f"; {click.style(verdict.advice, fg='cyan')}" if verdict.advice and verdict.outcome != "passed" else ""
-    # A server's errors are in here, and a terminal would obey what they hold.
-    said = printable(f"{verdict.criterion.id}: {verdict.measured} (expected: {verdict.criterion.expected})")
-    echo(f"{mark} {said}{advice}")
 
 
 def _now() -> str:

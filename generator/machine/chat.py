@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _PATH = "/v1/chat/completions"
 _HTML = (b"<!doctype html", b"<html")
+_PAGE = "it answered with HTML; is something else on that port?"
 
 
 async def ask(
@@ -57,7 +58,7 @@ async def ask(
 def html(body: bytes) -> str:
     """Return what to say of a body that is a web page; "" where it is none."""
     begin = body[:200].lstrip().lower()
-    return "it answered with HTML; is something else on that port?" if begin.startswith(_HTML) else ""
+    return _PAGE if begin.startswith(_HTML) else ""
 
 
 def unreachable(url: str, error: Exception) -> Fault:
@@ -95,7 +96,8 @@ class _Reading:
             self._began = time.perf_counter()
 
     async def stream(self, response: httpx.Response) -> Fault | None:
-        if response.status_code != httpx.codes.OK:
+        page = response.headers.get("content-type", "").startswith("text/html")
+        if page or response.status_code != httpx.codes.OK:
             return await self._refused(response)
         received, done = 0, False
         async for line, size in _lines(response):
@@ -143,12 +145,14 @@ class _Reading:
         return Fault("cut", what)
 
     async def _refused(self, response: httpx.Response) -> Fault:
-        """Read why a request was refused."""
+        """Read why a request was refused, or what came instead of an answer."""
         text = b""
         async for part in response.aiter_bytes():
             text += part
             if len(text) > _ERROR_BYTES + len(self._key):
                 break
+        if response.status_code == httpx.codes.OK:
+            return Fault("garbled", _PAGE)
         what = self._without_key(text.decode("utf-8", "replace"))[:_ERROR_BYTES]
         return Fault("status", what.strip(), response.status_code)
 

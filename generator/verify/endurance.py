@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from generator.catalog.metrics import counters
 from generator.verify.load import percentile
 from generator.verify.soak import STALL, TURNS
-from generator.verify.verdict import Criterion, Verdict
+from generator.verify.verdict import Criterion, Verdict, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,8 +74,8 @@ def _criteria(expected: ServiceExpectation, seconds: float | None) -> dict[str, 
         "restarts": ("the server does not restart", _HOUR),
         "stalls": (f"no answer pauses for {STALL:g} s", _HOUR),
         "output": ("99 of 100 answers are language", "healthy load is not healthy output"),
-        "first-token": (f"95 of 100 first tokens within {first.value:.3g} s", first.rule),
-        "decode": (f"half of the answers at {decode.value:.3g} tokens/s", decode.rule),
+        "first-token": (f"95 of 100 first tokens within {short(first.value)} s", first.rule),
+        "decode": (f"half of the answers at {short(decode.value)} tokens/s", decode.rule),
     }
     if expected.service.engine not in counters():
         del texts["restarts"]

@@ -128,7 +128,7 @@ def _memory(expected: ServiceExpectation, output: Output) -> Verdict:
     limit = expected.floors.memory
     if limit is None:  # judge asks only where there is one
         raise ValueError("no limit of memory")
-    wanted = _criterion(expected, "memory", f"at most {limit.value:g} MiB of GPU memory in use", limit.rule)
+    wanted = _criterion(expected, "memory", f"at most {limit.value:.0f} MiB of GPU memory in use", limit.rule)
     values = [int(line) for line in output.out.split() if line.isdigit()]
     if not values:
         return wanted.not_checked(unseen(output))

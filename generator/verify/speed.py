@@ -8,7 +8,7 @@ from generator.machine.exchange import Fault, Request
 from generator.verify.load import Burst, Server, median, send
 from generator.verify.prompts import Sized, send_sized
 from generator.verify.silence import silent
-from generator.verify.verdict import Criterion, Verdict
+from generator.verify.verdict import Criterion, Verdict, short
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -92,8 +92,8 @@ def judge_first_token(expected: ServiceExpectation, sized: Sized | Fault | None)
     """Judge the median time to first token at the length of prompt that the spec is about; None tells no length."""
     limit, band = expected.floors.first_token, expected.floors.first_band
     wanted = sized.wanted if isinstance(sized, Sized) else expected.service.expect.prompt_tokens
-    what = f"first token of {wanted} tokens within {limit.value:g} s"
-    what += f", expected {band[0]:.3g} to {band[1]:.3g}" if band else ""
+    what = f"first token of {wanted} tokens within {short(limit.value)} s"
+    what += f", expected {short(band[0])} to {short(band[1])}" if band else ""
     rule = f"{limit.rule}; spec: services.{expected.service.name}.expect.prompt_tokens"
     criterion = Criterion("speed", "first-token", expected.service.name, what, rule)
     if isinstance(sized, Fault):
@@ -125,20 +125,26 @@ def _beside(value: float, band: tuple[float, float] | None) -> str:
 def judge_decode(expected: ServiceExpectation, alone: Burst) -> Verdict:
     """Judge the median tokens a second of single requests against the floor, and name a place outside the band."""
     floor, band = expected.floors.decode, expected.floors.band
-    what = f"at least {floor.value:g} tokens/s" + (f", expected {band[0]:g} to {band[1]:g}" if band else "")
+    what = f"at least {short(floor.value)} tokens/s" + (
+        f", expected {short(band[0])} to {short(band[1])}" if band else ""
+    )
     criterion = Criterion("speed", "decode", expected.service.name, what, floor.rule)
     rate = median(_rates(alone))
     if rate is None:
         return criterion.failed("; ".join(alone.faults) or "too few tokens came to say", "see the phase api")
     advice = "the model may run on the CPU or on slow kernels: see the phases rocm and service"
-    return criterion.decide(rate >= floor.value, f"{rate:.1f} tokens/s{_beside(rate, band)}", advice, rate, "tokens/s")
+    return criterion.decide(
+        rate >= floor.value, f"{short(rate)} tokens/s{_beside(rate, band)}", advice, rate, "tokens/s"
+    )
 
 
 def judge_together(expected: ServiceExpectation, alone: Burst, together: Burst) -> Verdict:
     """Judge requests at once: all answered, the first token in time, and together no slower than one alone."""
     limit = expected.floors.first_token
     count = expected.concurrency
-    what = f"{count} requests at once: all answered, first token within {limit.value:g} s, no slower than one alone"
+    what = (
+        f"{count} requests at once: all answered, first token within {short(limit.value)} s, no slower than one alone"
+    )
     criterion = Criterion("speed", "together", expected.service.name, what, f"{limit.rule}; spec: concurrency")
     if together.faults:
         # A server that is not there, or says nothing any more, has not too much to do.
@@ -146,7 +152,8 @@ def judge_together(expected: ServiceExpectation, alone: Burst, together: Burst) 
         advice = f"see 'systemctl status {expected.service.unit}' on the machine" if gone else "lower the concurrency"
         return criterion.failed(f"{len(together.faults)} of {count} failed: {together.faults[0]}", advice)
     worst, single = max(_firsts(together), default=None), alone.throughput
-    said = f"{together.throughput:.1f} tokens/s together ({single:.1f} alone), first token {worst or 0:.3f} s at worst"
+    said = f"{short(together.throughput)} tokens/s together ({short(single)} alone)"
+    said += f", first token {worst or 0:.3f} s at worst"
     # Requests at once that are slower than one after the other are worse than a queue; a tenth is noise.
     holds = worst is not None and worst < limit.value and together.throughput >= 0.9 * single
     return criterion.decide(holds, said, "lower the concurrency", together.throughput, "tokens/s")
