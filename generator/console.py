@@ -33,14 +33,14 @@ class Examples(click.Command):
     def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:  # noqa: ANN401
         """Take the lines of the examples beside what click takes."""
         super().__init__(*args, **kwargs)
-        self._examples = examples
+        self.examples = examples
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples after the rest of the help."""
         super().format_epilog(ctx, formatter)
         with formatter.section("Examples"):
-            for example in self._examples:
-                formatter.write_text(example)
+            for example in self.examples:  # never wrapped: a line that is copied must be the whole command
+                formatter.write(f"{'':{formatter.current_indent}}{example}\n")
 
 
 def guarded(run: Callable[[], _Result], *, as_json: bool) -> _Result:

@@ -58,7 +58,7 @@ def test_reasoning_has_a_channel_of_its_own() -> None:
         ("cut", "cut", "after 3 pieces"),
         ("broken", "garbled", "utf-8"),
         ("huge", "too large", "bytes"),
-        ("html", "cut", "0 pieces"),
+        ("html", "garbled", "HTML"),
         ("unavailable", "status", "overloaded"),
         ("error", "status", "EngineDeadError"),
     ],
@@ -103,9 +103,23 @@ def test_an_answer_that_goes_on_and_on_ends_at_the_total_limit() -> None:
 
 
 def test_nobody_listening_is_unreachable() -> None:
-    reply = asked(f"http://127.0.0.1:{free_port()}", Request("tiny", HELLO, 64))
+    port = free_port()
+    reply = asked(f"http://127.0.0.1:{port}", Request("tiny", HELLO, 64))
+    assert str(reply.fault) == f"unreachable: nothing listens on 127.0.0.1:{port}"
+
+
+def test_a_machine_that_is_not_there_is_named() -> None:
+    reply = asked("http://nowhere.invalid:8000", Request("tiny", HELLO, 64))
     assert reply.fault is not None
-    assert reply.fault.kind == "unreachable"
+    assert reply.fault.what.startswith("no connection to nowhere.invalid:8000: ")
+
+
+def test_a_web_page_is_told_from_an_answer() -> None:
+    with serving(FaultyServer(fault="html")) as url:
+        reply = asked(url, Request("tiny", HELLO, 64, stream=False))
+        stream = asked(url, Request("tiny", HELLO, 64))
+    assert str(reply.fault) == "garbled: it answered with HTML; is something else on that port?"
+    assert str(stream.fault) == "garbled: it answered with HTML; is something else on that port?"
 
 
 def test_the_key_opens_and_its_lack_is_a_status() -> None:

@@ -52,3 +52,10 @@ def test_the_metrics_of_vllm_are_among_the_recorded_ones() -> None:
     recorded = (ROOT / "tests" / "data" / "vllm-0.32.0-metrics.txt").read_text(encoding="utf-8")
     for name in samples("vllm"):
         assert f"\n{name}{{" in recorded, name
+
+
+def test_a_model_without_its_safety_training_is_noted_with_what_that_means() -> None:
+    meaning = "the model's safety training was removed: whoever reaches it gets what they ask for"
+    noted = expectations(load_spec(ROOT / "examples" / "aspen1.toml"), "aspen1").notes
+    assert noted == (f"llm serves justinjja/gpt-oss-120b-Derestricted-MXFP4: {meaning}",)
+    assert expectations(load_spec(ROOT / "examples" / "two-machines.json"), "aspen1").notes == ()

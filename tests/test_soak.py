@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -120,3 +122,53 @@ def test_errors_are_counted_by_kind(expected: ServiceExpectation) -> None:
     for kind in ("timeout", "cut", "cut"):
         record.take(2.0, 1, Reply(fault=Fault(kind, "what")))
     assert judged(expected, record)["errors"].measured == "2 cut, 1 timeout; the first after 2 s: timeout: what"
+
+
+def test_a_load_that_nobody_takes_passes_nothing(expected: ServiceExpectation) -> None:
+    began = time.monotonic()
+    record = loaded(Load(Server(f"http://127.0.0.1:{llama.free_port()}", "smollm2"), 2, 60.0, LLAMA))
+    assert time.monotonic() - began < 10  # it is not loaded for a minute
+    found = judged(expected, record)
+    assert {name: verdict.outcome for name, verdict in found.items()} == {
+        "duration": "failed",
+        "errors": "failed",
+        "restarts": "not checked",
+        "stalls": "not checked",
+        "output": "not checked",
+        "first-token": "not checked",
+        "decode": "not checked",
+    }
+    assert "nothing listens on 127.0.0.1:" in found["errors"].measured
+
+
+def test_answers_that_are_all_cut_measure_nothing_but_errors(expected: ServiceExpectation) -> None:
+    with serving(FaultyServer(fault="cut", model="smollm2")) as url:
+        found = judged(expected, loaded(Load(Server(url, "smollm2"), 2, 3.0, LLAMA)))
+    assert {name for name, verdict in found.items() if verdict.outcome == "failed"} == {"duration", "errors"}
+    assert not [name for name, verdict in found.items() if verdict.outcome == "passed"]
+
+
+def test_output_is_judged_among_whole_answers(expected: ServiceExpectation) -> None:
+    record = Record(60.0, seconds=60.0)
+    record.take(1.0, 1, Reply(text="/" * 64, tokens=8, first=0.1, last=1.0, seconds=1.0))
+    for _ in range(200):
+        record.take(2.0, 1, Reply(fault=Fault("cut", "what")))
+    found = judged(expected, record)["output"]
+    assert (found.outcome, found.measured[:21]) == ("failed", "1 of 1 answers are no")
+
+
+def test_counters_that_cannot_be_read_tell_of_no_restart(expected: ServiceExpectation) -> None:
+    with serving(FaultyServer(model="smollm2")) as url:
+        record = loaded(Load(Server(url, "smollm2"), 2, 3.0, LLAMA))  # it has vLLM's, and none of llama-server's
+    found = judged(expected, record)
+    assert found["restarts"].outcome == "not checked"
+    assert found["output"].outcome == "passed"
+
+
+def test_an_engine_without_counters_is_not_judged_by_them(expected: ServiceExpectation) -> None:
+    ollama = replace(expected, service=replace(expected.service, engine="ollama"))
+    record = Record(60.0, seconds=60.0)
+    record.take(1.0, 1, Reply(text="fine words", tokens=40, first=0.1, last=1.0, seconds=1.0))
+    found = judged(ollama, record)
+    assert "restarts" not in found
+    assert {verdict.outcome for verdict in found.values()} == {"passed"}

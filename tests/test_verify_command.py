@@ -11,11 +11,14 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 from click.testing import CliRunner
 from junitparser import JUnitXml
 
 from generator.cli import main
+from generator.console import Examples
+from generator.verify.verdict import PHASES
 from tests.faulty_server import FaultyServer, serving
 from tests.llama import free_port
 from tests.nix_program import ROOT
@@ -283,8 +286,36 @@ def test_a_machine_that_cannot_be_reached_could_not_be_checked(tmp_path: Path) -
     config = tmp_path / "ssh_config"
     config.write_text(f"Host aspen1\n  HostName 127.0.0.1\n  Port {free_port()}\n")
     spec = aspen1_spec(tmp_path, 8000)
-    done = CliRunner().invoke(main, ["verify", str(spec), "aspen1", "--ssh-config", str(config)])
+    options = ["--ssh-config", str(config), "--report", str(tmp_path / "r.json")]
+    done = CliRunner().invoke(main, ["verify", str(spec), "aspen1", *options])
     assert done.exit_code == 2, done.output
-    assert done.output.count("not checked ") == 6
+    assert done.output.count("Connection refused") == 1  # as every phase would say
     assert "passed" not in done.output
-    assert "Connection refused" in done.output
+    assert done.output.endswith("aspen1: could not check everything: 6 not checked\n")
+    reported = json.loads((tmp_path / "r.json").read_text())["criteria"]
+    assert [entry["id"] for entry in reported] == [f"{phase}.aspen1.reachable" for phase in PHASES]
+    assert all("Connection refused" in entry["measured"] for entry in reported)
+
+
+def test_a_model_without_its_safety_training_is_flagged_wherever_a_report_goes(tmp_path: Path) -> None:
+    note = "llm serves justinjja/gpt-oss-120b-Derestricted-MXFP4: the model's safety training was removed: "
+    reports = [tmp_path / f"r.{ending}" for ending in ("md", "json", "xml")]
+    options = [word for path in reports for word in ("--report", str(path))]
+    spec = aspen1_spec(tmp_path, free_port())
+    done = CliRunner().invoke(main, ["verify", str(spec), "aspen1", "--local", "--phase", "metrics", *options])
+    assert f"note        {note}" in done.output
+    assert f"**Note:** {note}" in reports[0].read_text()
+    assert [text.startswith(note) for text in json.loads(reports[1].read_text())["notes"]] == [True]
+    (suite,) = JUnitXml.fromfile(str(reports[2]))
+    properties = suite.properties()  # type: ignore[no-untyped-call]
+    assert [one.name for one in properties] == ["note"]
+    assert not [name for name in suite if "note" in name.name]
+
+
+def test_the_examples_of_the_help_are_whole_commands_on_a_line_each() -> None:
+    done = CliRunner().invoke(main, ["verify", "--help"])
+    command = main.get_command(click.Context(main), "verify")
+    assert isinstance(command, Examples)
+    shown = [line.removeprefix("  ") for line in done.output.partition("Examples:\n")[2].splitlines()]
+    assert shown == list(command.examples)
+    assert max(map(len, shown)) > 80

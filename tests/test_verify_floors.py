@@ -79,3 +79,54 @@ def test_the_first_tokens_band_is_the_plans_estimate_at_the_length_of_prompt_tha
     assert service.speed.prompt == spec.deployment.services[service.service].expect.prompt_tokens
     found = floors(spec.deployment.services[service.service], plan, "aspen1")
     assert found.first_band == (service.speed.first_token.low, service.speed.first_token.high)
+
+
+@pytest.mark.parametrize(
+    ("example", "service", "most"),
+    [
+        ("aspen1.toml", "llm", 0.85 * 117760),
+        ("two-machines.json", "batch", 0.85 * 117760),
+        ("vllm-native.toml", "llm-gptoss", 0.85 * 117760),
+    ],
+)
+def test_vllm_takes_its_share_at_most_whatever_its_parts_may_be(example: str, service: str, most: float) -> None:
+    spec = load_spec(ROOT / "examples" / example)
+    plan = make_plan(spec.deployment, spec.placement)
+    found = floors(spec.deployment.services[service], plan, "aspen1").memory
+    assert found is not None
+    assert found.value == round(most)
+    assert found.rule == f"plan: {service}, at most"
+
+
+def test_services_beside_each_other_take_the_sum_of_what_each_takes_at_most() -> None:
+    spec, plan = planned("aspen1-hybrid")
+    batch, chat = plan.machines[0].services
+    assert batch.memory.claim is not None
+    found = floors(spec.deployment.services["batch"], plan, "aspen1").memory
+    assert found is not None
+    assert found.value == round((batch.memory.claim + sum(part.high for part in chat.memory.parts)) / MIB)
+
+
+def test_no_bound_of_memory_is_beyond_what_the_gpu_has() -> None:
+    spec, plan = planned("aspen1-llamacpp")
+    (machine,) = plan.machines
+    (service,) = machine.services
+    wide = tuple(replace(part, high=part.high * 3) for part in service.memory.parts)
+    much = replace(service, memory=replace(service.memory, parts=wide))
+    found = floors(spec.deployment.services["chat"], Plan((replace(machine, services=(much,)),)), "aspen1").memory
+    assert found is not None
+    assert found.value == round(service.memory.available / MIB)
+    assert found.rule == "plan: chat, at most, which is all that the GPU has"
+
+
+def test_a_cache_of_a_size_that_was_asked_for_is_beside_estimates_and_in_no_share() -> None:
+    spec, plan = planned("aspen1")
+    (machine,) = plan.machines
+    (service,) = machine.services
+    weights, cache, rest = service.memory.parts
+    fixed = replace(cache, bytes=8e9, low=8e9, high=8e9)
+    taken = replace(service.memory, parts=(weights, fixed, rest), claim=weights.bytes + 8e9 + rest.bytes)
+    sized = replace(machine, services=(replace(service, memory=taken),))
+    found = floors(spec.deployment.services["llm"], Plan((sized,)), "aspen1").memory
+    assert found is not None
+    assert found.value == round((weights.high + 8e9 + rest.high) / MIB)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -92,7 +92,6 @@ def test_what_is_not_as_it_should_be_fails(change: str, output: str | Output, cr
         ("firmware", DENIED, {"system.aspen1.firmware-MES"}),
         ("user", "1000\n", {"system.aspen1.gpu-users"}),
         ("rocminfo", GONE, {"rocm.aspen1.agent", "rocm.aspen1.memory"}),
-        ("hipconfig", GONE, {"rocm.aspen1.hip"}),
         ("image__vllm", Output(125, "", "no such container"), {"service.llm.image"}),
         ("log__vllm", "a log that says nothing of it", {"service.llm.fast-path", "rocm.llm.engine-memory"}),
         ("unit__vllm", Output(1, "", "no systemd"), {"service.llm.active"}),
@@ -104,6 +103,42 @@ def test_what_cannot_be_seen_is_not_checked_and_never_passed(
     found = verdicts(seen(**{change: output}))
     assert {name for name, verdict in found.items() if verdict.outcome == "not checked"} == criteria
     assert not [name for name, verdict in found.items() if verdict.outcome == "failed"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "runtime", "flags", "asked"),
+    [
+        ("vllm", "container", {}, False),
+        ("llamacpp", "native", {"backend": "vulkan"}, False),
+        ("llamacpp", "native", {}, False),
+        ("llamacpp", "native", {"backend": "rocm"}, True),
+        ("vllm", "native", {}, True),
+        ("ollama", "native", {}, True),
+    ],
+)
+def test_a_machine_without_hipconfig_is_asked_for_it_where_an_engine_uses_its_hip(
+    engine: str,
+    runtime: str,
+    flags: dict[str, Any],
+    asked: bool,  # noqa: FBT001
+) -> None:
+    expected = aspen1()
+    (llm,) = expected.services
+    one = replace(llm, service=replace(llm.service, engine=engine, runtime=runtime, flags=flags))
+    judged = rocm.judge(replace(expected, services=(one,)), seen(hipconfig=GONE))
+    found = [verdict.outcome for verdict in judged if verdict.criterion.name == "hip"]
+    assert found == (["not checked"] if asked else [])
+
+
+def test_a_machine_with_hipconfig_is_judged_by_it_whoever_uses_it() -> None:
+    found = {verdict.criterion.name: verdict for verdict in rocm.judge(aspen1(), seen())}
+    assert found["hip"].outcome == "passed"
+
+
+@pytest.mark.parametrize(("mib", "outcome"), [(100096, "passed"), (100500, "failed"), (117760, "failed")])
+def test_more_memory_than_vllms_share_fails(mib: int, outcome: str) -> None:
+    found = verdicts(seen(gtt_used=f"{mib * 1024**2}\n"))["service.llm.memory"]
+    assert (found.outcome, found.value) == (outcome, float(mib))
 
 
 def test_a_machine_of_which_nothing_is_known_passes_nothing_of_the_gpu() -> None:

@@ -25,6 +25,7 @@ from tests.verified import spec_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from generator.machine.exchange import Fault
     from generator.verify.expectation import ServiceExpectation
     from generator.verify.verdict import Verdict
     from tests.llama import LlamaServer
@@ -36,7 +37,7 @@ def service(folder: Path, length: int = 512) -> ServiceExpectation:
     return replace(found, floors=Floors(Bound(5.0, "test"), Bound(1.0, "test")))
 
 
-def sized(server: Server, length: int, context: int | None = None) -> Sized | str:
+def sized(server: Server, length: int, context: int | None = None) -> Sized | Fault | None:
     return asyncio.run(send_sized(server, length, context, 60.0))
 
 

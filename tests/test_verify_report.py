@@ -13,7 +13,7 @@ from junitparser import JUnitXml
 
 from generator.verify.baseline import drift, read
 from generator.verify.report import Report, to_json, to_junit, to_markdown
-from generator.verify.verdict import Criterion, Verdict, exit_code
+from generator.verify.verdict import Criterion, Verdict, exit_code, short
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,10 +91,29 @@ def test_a_picture_that_a_model_asks_for_is_text() -> None:
     assert "| !\\[x](http://example.org) \\`\\|\\` \\\\x1b\\[31m |" in text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(6.5398, "6.54"), (5.0, "5"), (0.0423, "0.0423"), (999.4, "999"), (1e5, "100000")],
+)
+def test_numbers_for_people_have_three_digits_and_no_exponent(value: float, text: str) -> None:
+    assert short(value) == text
+
+
 @pytest.mark.parametrize("form", [to_markdown, to_json, to_junit])
 def test_a_specs_name_need_not_be_utf8(form: Callable[[Report], str]) -> None:
     strange = Report("aspen1", "sp\udcffec.toml", "2026-11-26T12:00:00+00:00", "0.1.0", (PASSED,))
     form(strange).encode()
+
+
+def test_a_note_is_in_every_report_and_is_no_verdict() -> None:
+    noted = Report("aspen1", "a.toml", "2026-11-26T12:00:00+00:00", "0.1.0", (PASSED,), ("llm serves <x>: beware",))
+    assert "\n**Note:** llm serves &lt;x>: beware.\n\n| criterion" in to_markdown(noted)
+    assert json.loads(to_json(noted))["notes"] == ["llm serves <x>: beware"]
+    assert json.loads(to_json(noted))["conclusion"] == "accepted"
+    (suite,) = JUnitXml.fromstring(to_junit(noted).encode())
+    properties = suite.properties()  # type: ignore[no-untyped-call]
+    assert [(one.name, one.value) for one in properties] == [("note", "llm serves <x>: beware")]
+    assert (suite.tests, suite.failures, suite.skipped) == (1, 0, 0)
 
 
 def earlier(folder: Path, *verdicts: Verdict) -> Path:

@@ -6,24 +6,24 @@ import contextlib
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from generator import __version__
 from generator.commands.loaded import deployed
+from generator.commands.said import Said, progress
 from generator.console import JSON, SPEC, Examples, echo, guarded
 from generator.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from generator.verify.soak import Record
+    from generator.verify.expectation import MachineExpectation
+    from generator.verify.run import Plan
     from generator.verify.transport import Transport
-    from generator.verify.verdict import Verdict
 
 _Read = TypeVar("_Read")
-_COLOURS = {"passed": "green", "failed": "red", "not checked": "yellow"}
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -112,14 +112,13 @@ def verify(
 
     One line a criterion as it is decided. Exits with 0 when accepted, 1 when not, 2 when not everything was checked.
     """
-    from generator.verify import accept, run
     from generator.verify import baseline as earlier
+    from generator.verify import left
     from generator.verify import report as reporting
     from generator.verify.expectation import expectations
     from generator.verify.keys import read_keys
-    from generator.verify.run import Plan, unreachable
-    from generator.verify.transport import Local, Ssh, TransportError
-    from generator.verify.verdict import PHASES, exit_code
+    from generator.verify.run import Plan as Checks
+    from generator.verify.verdict import COULD_NOT_CHECK, PHASES, exit_code
 
     loaded = guarded(lambda: deployed(spec), as_json=as_json)
     if machine not in loaded.deployment.machines:
@@ -128,39 +127,57 @@ def verify(
         raise click.BadParameter(what, param_hint="MACHINE")
     before = _given("--baseline", lambda: earlier.read(baseline) if baseline else None)
     keys = _given("--key-file", lambda: read_keys(key_files, loaded.placement.services_on[machine]))
-    plan = Plan(tuple(phase for phase in PHASES if not phases or phase in phases), soak, keys)
-    verdicts: list[Verdict] = []
+    plan = Checks(tuple(phase for phase in PHASES if not phases or phase in phases), soak, keys)
+    expected = expectations(loaded, machine)
+    said = Said(quiet=as_json)
+    said.notes(expected.notes)
+    interrupted = False
+    try:
+        _check(expected, plan, said, before=before, local=local, ssh_config=ssh_config)
+    except KeyboardInterrupt:
+        interrupted = True
+        said.take(left.interrupted(expected, plan, list(said.verdicts)))
+        said.take([] if before is None else [earlier.interrupted()])
+    report = reporting.Report(machine, spec, _now(), __version__, tuple(said.verdicts), expected.notes)
+    written = [_write(path, reporting.FORMATS[path.suffix](report)) for path in reports]
+    if as_json:
+        echo(reporting.to_json(report).removesuffix("\n"))
+    else:
+        echo(f"\n{machine}: {report.conclusion}: {reporting.summary(said.verdicts)}")
+    sys.exit(exit_code(said.verdicts) or (0 if all(written) and not interrupted else COULD_NOT_CHECK))
 
-    def take(found: Iterator[Verdict]) -> None:
-        for verdict in found:
-            verdicts.append(verdict)
-            if not as_json:
-                _print(verdict)
 
+def _check(
+    expected: MachineExpectation,
+    plan: Plan,
+    said: Said,
+    *,
+    before: dict[str, dict[str, Any]] | None,
+    local: bool,
+    ssh_config: Path | None,
+) -> None:
+    """Check the machine; compare with an earlier report, and let the machine record that it is accepted."""
+    from generator.verify import accept, run
+    from generator.verify import baseline as earlier
+    from generator.verify.transport import Local, Ssh, TransportError
+
+    machine = expected.machine.name
     with contextlib.ExitStack() as stack:
-        tell = stack.enter_context(_progress(soak, quiet=as_json))
-        expected = expectations(loaded, machine)
+        tell = stack.enter_context(progress(plan.soak_seconds, quiet=said.quiet))
         transport: Transport | None = None
         system = ""
         try:
             target = expected.machine.target_host or machine
             transport = Local() if local else stack.enter_context(Ssh(target, ssh_config))
         except TransportError as error:
-            take(unreachable(expected, phase, error) for phase in plan.phases)
+            said.take(run.unreachable(machine, phase, error) for phase in plan.phases)
         else:
             system = accept.running(transport)
-            take(run.verify(expected, transport, plan, tell))
+            said.take(run.verify(expected, transport, plan, tell))
         if before is not None:
-            take(earlier.drift(before, list(verdicts)))
-        if transport is not None and (why := accept.record(transport, expected, system, plan, verdicts)):
+            said.take(earlier.drift(before, list(said.verdicts)))
+        if transport is not None and (why := accept.record(transport, expected, system, plan, said.verdicts)):
             echo(f"{machine}: what it uses is not kept as the accepted state: {why}", err=True)
-    report = reporting.Report(machine, spec, _now(), __version__, tuple(verdicts))
-    written = [_write(path, reporting.FORMATS[path.suffix](report)) for path in reports]
-    if as_json:
-        echo(reporting.to_json(report).removesuffix("\n"))
-    else:
-        echo(f"\n{machine}: {report.conclusion}: {reporting.summary(verdicts)}")
-    sys.exit(exit_code(verdicts) or (0 if all(written) else 2))
 
 
 def _write(path: Path, text: str) -> bool:
@@ -182,32 +199,6 @@ def _given(option: str, read: Callable[[], _Read]) -> _Read:
         return read()
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from error
-
-
-@contextlib.contextmanager
-def _progress(seconds: float, *, quiet: bool) -> Iterator[Callable[[Record], None]]:
-    """Show how far a soak is, where somebody looks."""
-    if quiet or seconds <= 0:
-        yield lambda _: None
-        return
-    with click.progressbar(length=int(seconds), label="load", file=sys.stderr, item_show_func=_state) as bar:
-
-        def tell(record: Record) -> None:
-            bar.update(min(int(record.seconds), int(seconds)) - bar.pos, record)
-
-        yield tell
-
-
-def _state(record: Record | None) -> str:
-    return "" if record is None else f"{record.replies} requests, {len(record.faults)} errors"
-
-
-def _print(verdict: Verdict) -> None:
-    mark = click.style(f"{verdict.outcome:<11}", fg=_COLOURS[verdict.outcome])
-    advice = f"; {click.style(verdict.advice, fg='cyan')}" if verdict.advice and verdict.outcome != "passed" else ""
-    # A server's errors are in here, and a terminal would obey what they hold.
-    said = printable(f"{verdict.criterion.id}: {verdict.measured} (expected: {verdict.criterion.expected})")
-    echo(f"{mark} {said}{advice}")
 
 
 def _now() -> str:

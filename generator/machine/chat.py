@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from generator.machine.exchange import Request
 
 _PATH = "/v1/chat/completions"
+_HTML = (b"<!doctype html", b"<html")
+_PAGE = "it answered with HTML; is something else on that port?"
 
 
 async def ask(
@@ -45,12 +47,31 @@ async def ask(
     except TimeoutError:
         fault = Fault("timeout", f"no whole answer within {limits.total:g} s, {reading.pieces} pieces came")
     except (httpx.ConnectTimeout, httpx.ConnectError) as error:
-        fault = Fault("unreachable", str(error) or "no connection")
+        fault = unreachable(url, error)
     except httpx.TimeoutException:
         fault = Fault("timeout", f"nothing came for {limits.pause:g} s, after {reading.pieces} pieces")
     except httpx.TransportError as error:
         fault = Fault("cut", f"{str(error) or type(error).__name__}, after {reading.pieces} pieces")
     return reading.reply(fault)
+
+
+def html(body: bytes) -> str:
+    """Return what to say of a body that is a web page; "" where it is none."""
+    begin = body[:200].lstrip().lower()
+    return _PAGE if begin.startswith(_HTML) else ""
+
+
+def unreachable(url: str, error: Exception) -> Fault:
+    """Say that nobody could be reached at ``url``; a refused connection means that nobody listens there."""
+    place = url.partition("://")[2].partition("/")[0]
+    cause: BaseException | None = error
+    while cause is not None:  # httpx says "All connection attempts failed", and why in what caused it
+        if isinstance(cause, ConnectionRefusedError):
+            return Fault("unreachable", f"nothing listens on {place}")
+        if isinstance(cause, OSError) and cause.strerror:
+            return Fault("unreachable", f"no connection to {place}: {cause.strerror}")
+        cause = cause.__cause__ or cause.__context__
+    return Fault("unreachable", f"no connection to {place}" + ("" if not str(error) else f": {error}"))
 
 
 class _Reading:
@@ -75,7 +96,8 @@ class _Reading:
             self._began = time.perf_counter()
 
     async def stream(self, response: httpx.Response) -> Fault | None:
-        if response.status_code != httpx.codes.OK:
+        page = response.headers.get("content-type", "").startswith("text/html")
+        if page or response.status_code != httpx.codes.OK:
             return await self._refused(response)
         received, done = 0, False
         async for line, size in _lines(response):
@@ -123,12 +145,14 @@ class _Reading:
         return Fault("cut", what)
 
     async def _refused(self, response: httpx.Response) -> Fault:
-        """Read why a request was refused."""
+        """Read why a request was refused, or what came instead of an answer."""
         text = b""
         async for part in response.aiter_bytes():
             text += part
             if len(text) > _ERROR_BYTES + len(self._key):
                 break
+        if response.status_code == httpx.codes.OK:
+            return Fault("garbled", _PAGE)
         what = self._without_key(text.decode("utf-8", "replace"))[:_ERROR_BYTES]
         return Fault("status", what.strip(), response.status_code)
 
@@ -163,7 +187,7 @@ class _Reading:
             self._finish, self._model = choice.get("finish_reason") or "", data.get("model") or ""
             self._usage = data.get("usage") or {}
         except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
-            return Fault("garbled", f"not a chat completion: {error}")
+            return Fault("garbled", html(body) or f"not a chat completion: {error}")
         return None
 
     def reply(self, fault: Fault | None) -> Reply:

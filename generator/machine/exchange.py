@@ -20,6 +20,10 @@ class Fault:
     what: str
     status: int = 0
 
+    def __str__(self) -> str:
+        """Return what went wrong in one line."""
+        return f"{self.kind}: {self.what}"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -2,72 +2,97 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from generator.machine.chat import ask
+from generator.machine.chat import ask, html
 from generator.machine.degenerate import degenerate
-from generator.machine.exchange import Reply, Request, bearer
+from generator.machine.exchange import Fault, Reply, Request
 from generator.machine.known import judge
-from generator.verify.load import LIMITS, Server, client
+from generator.verify.load import LIMITS, Server, client, get
 from generator.verify.verdict import Criterion, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from generator.verify.expectation import ServiceExpectation
 
 _BUDGET = 24  # tokens
 _ESSAY = 160
+_LIST_LIMIT = 30.0  # seconds
 _CORRECT = "look into the service's log, and load the model anew"
 
 
 async def check(expected: ServiceExpectation, server: Server) -> AsyncIterator[Verdict]:
-    """Check the API of a service, one verdict after the other."""
+    """Check the API of a service, one verdict after the other; one that falls silent is asked no further."""
     async with client() as http:
         listed = await _models(http, server)
-        yield judge_models(expected, listed)
-        known = await ask(http, server.url, expected.known.request(server.model), LIMITS, key=server.key)
-        yield judge_known(expected, known)
-        if known.fault is not None and known.fault.kind in {"unreachable", "timeout"}:
-            return  # nobody is there: every further question would say the same
-        prompt = ({"role": "user", "content": "Describe the sea in a few sentences."},)
-        exact = Request(server.model, prompt, _BUDGET, exact=expected.exact)
-        yield judge_budget(expected, await ask(http, server.url, exact, LIMITS, key=server.key))
-        essay = await ask(http, server.url, Request(server.model, prompt, _ESSAY), LIMITS, key=server.key)
-        yield judge_output(expected, essay)
-        yield judge_stream(expected, essay)
-        if expected.context is not None and expected.exact:
-            long = ({"role": "user", "content": "word " * (expected.context + 64)},)
-            reply = await ask(http, server.url, Request(server.model, long, 8), LIMITS, key=server.key)
-            yield judge_too_long(expected, reply)
-        if server.key is not None:
-            reply = await ask(http, server.url, expected.known.request(server.model), LIMITS)
-            yield judge_without_key(expected, reply)
+        silence = server.silence
+        yield silence.heed(judge_models(expected, listed), listed if isinstance(listed, Fault) else None)
+        for question in _questions(expected, key=server.key is not None):
+            if silence.since:
+                return
+            key = server.key if question.keyed else None
+            reply = await ask(http, server.url, question.request, LIMITS, key=key)
+            for judge in question.judges:
+                yield silence.heed(judge(expected, reply), reply.fault)
 
 
-async def _models(http: httpx.AsyncClient, server: Server) -> dict[str, Any] | str:
+def criteria(expected: ServiceExpectation, *, key: bool) -> Iterator[Criterion]:
+    """Yield what is checked; ``key`` says that the service's key is at hand."""
+    yield judge_models(expected, {}).criterion
+    for question in _questions(expected, key=key):
+        yield from (judge(expected, Reply()).criterion for judge in question.judges)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked, and who judges the reply."""
+
+    request: Request
+    judges: tuple[Callable[[ServiceExpectation, Reply], Verdict], ...]
+    keyed: bool = True
+
+
+def _questions(expected: ServiceExpectation, *, key: bool) -> Iterator[_Question]:
+    known = expected.known.request(expected.name)
+    prompt = ({"role": "user", "content": "Describe the sea in a few sentences."},)
+    yield _Question(known, (judge_known,))
+    yield _Question(Request(expected.name, prompt, _BUDGET, exact=expected.exact), (judge_budget,))
+    yield _Question(Request(expected.name, prompt, _ESSAY), (judge_output, judge_stream))
+    if expected.context is not None and expected.exact:
+        long = ({"role": "user", "content": "word " * (expected.context + 64)},)
+        yield _Question(Request(expected.name, long, 8), (judge_too_long,))
+    if key:
+        yield _Question(known, (judge_without_key,), keyed=False)
+
+
+async def _models(http: httpx.AsyncClient, server: Server) -> dict[str, Any] | Fault:
+    response = await get(http, server, "/v1/models", _LIST_LIMIT)
+    if isinstance(response, Fault):
+        return response
+    if response.status_code != httpx.codes.OK:
+        return Fault("status", f"HTTP {response.status_code}", response.status_code)
     try:
-        response = await http.get(f"{server.url}/v1/models", headers=bearer(server.key), timeout=30)
-        response.raise_for_status()
-        data: dict[str, Any] = response.json()
-    except (httpx.HTTPError, ValueError) as error:
-        return str(error) or type(error).__name__
-    return data if isinstance(data, dict) else "no JSON object"
+        data = response.json()
+    except ValueError as error:
+        return Fault("garbled", html(response.content) or f"no JSON: {error}")
+    return data if isinstance(data, dict) else Fault("garbled", "no JSON object")
 
 
 def _criterion(expected: ServiceExpectation, name: str, what: str, rule: str) -> Criterion:
     return Criterion("api", name, expected.service.name, what, rule)
 
 
-def judge_models(expected: ServiceExpectation, listed: dict[str, Any] | str) -> Verdict:
+def judge_models(expected: ServiceExpectation, listed: dict[str, Any] | Fault) -> Verdict:
     """Judge what ``/v1/models`` says: the served name, and the context where the spec and the engine name one."""
     context = f" with a context of {expected.context} tokens" if expected.context else ""
     what = f"/v1/models names {expected.name or 'a model'}{context}"
     criterion = _criterion(expected, "models", what, "spec: services.*.model, its engine's table")
-    if isinstance(listed, str):
-        return criterion.failed(listed, f"see 'systemctl status {expected.service.unit}' on the machine")
+    if isinstance(listed, Fault):
+        return criterion.failed(listed.what, f"see 'systemctl status {expected.service.unit}' on the machine")
     entries = {entry.get("id"): entry for entry in listed.get("data") or () if isinstance(entry, dict)}
     entry = entries.get(expected.name) if expected.name else next(iter(entries.values()), None)
     if entry is None:
@@ -92,7 +117,7 @@ def judge_budget(expected: ServiceExpectation, reply: Reply) -> Verdict:
     what = f"a budget of {_BUDGET} tokens gives {'exactly' if expected.exact else 'at most'} {_BUDGET}"
     criterion = _criterion(expected, "budget", what, "OpenAI's protocol: max_tokens")
     if reply.fault is not None:
-        return criterion.failed(f"{reply.fault.kind}: {reply.fault.what}", _CORRECT)
+        return criterion.failed(str(reply.fault), _CORRECT)
     holds = reply.tokens == _BUDGET if expected.exact else 0 < reply.tokens <= _BUDGET
     return criterion.decide(holds, f"{reply.tokens} tokens, ended by {reply.finish}", _CORRECT, reply.tokens, "tokens")
 
@@ -103,7 +128,7 @@ def judge_output(expected: ServiceExpectation, reply: Reply) -> Verdict:
         expected, "output", "an answer is no repetition, not empty, whole UTF-8", "healthy load is not healthy output"
     )
     if reply.fault is not None:
-        return criterion.failed(f"{reply.fault.kind}: {reply.fault.what}", _CORRECT)
+        return criterion.failed(str(reply.fault), _CORRECT)
     text = reply.text or reply.reasoning
     broken = degenerate(text)
     advice = "take other weights or another quantisation of the model, or another release of the engine"
@@ -116,7 +141,7 @@ def judge_stream(expected: ServiceExpectation, reply: Reply) -> Verdict:
         expected, "stream", "an answer comes in pieces, the first before the last", "spec: streaming"
     )
     if reply.fault is not None:
-        return criterion.failed(f"{reply.fault.kind}: {reply.fault.what}", _CORRECT)
+        return criterion.failed(str(reply.fault), _CORRECT)
     spread = (reply.last or 0.0) - (reply.first or 0.0)
     holds = reply.pieces > 1 and spread > 0
     advice = "whatever stands between must not collect the answer (proxy_buffering off, flush_interval -1)"

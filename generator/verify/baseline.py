@@ -46,6 +46,11 @@ def drift(earlier: dict[str, dict[str, Any]], verdicts: Sequence[Verdict]) -> It
         yield _criterion("baseline", "nothing got worse").passed(f"{compared} criteria compared, none is worse")
 
 
+def interrupted() -> Verdict:
+    """Return the verdict where there was no time to compare."""
+    return _criterion("baseline", "nothing got worse").not_checked("interrupted")
+
+
 def _criterion(name: str, expected: str) -> Criterion:
     return Criterion("baseline", name, "report", expected, f"as before, numbers within {_NOISE:.0%}")
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from generator.catalog.caveats import caveats
+from generator.catalog.models import derestricted
 from generator.machine.known import Known
 from generator.plan.planner import make_plan
 from generator.spec.address import asked_at
 from generator.verify.floors import floors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from generator.spec.load import Spec
     from generator.spec.model import Machine, Model
     from generator.spec.service import Service
@@ -45,6 +49,7 @@ class MachineExpectation:
 
     machine: Machine
     services: tuple[ServiceExpectation, ...]
+    notes: tuple[str, ...] = ()  # what whoever accepts it must know, and no measurement shows
 
 
 def expectations(spec: Spec, machine: str) -> MachineExpectation:
@@ -53,12 +58,21 @@ def expectations(spec: Spec, machine: str) -> MachineExpectation:
     Raises KeyError when the spec has no such machine.
     """
     plan = make_plan(spec.deployment, spec.placement)
+    services = spec.placement.services_on[machine]
     return MachineExpectation(
         spec.deployment.machines[machine],
-        tuple(
-            _service(spec, service, floors(service, plan, machine)) for service in spec.placement.services_on[machine]
-        ),
+        tuple(_service(spec, service, floors(service, plan, machine)) for service in services),
+        tuple(note for service in services for note in _derestricted(spec, service)),
     )
+
+
+def _derestricted(spec: Spec, service: Service) -> Iterator[str]:
+    """Yield a note on each model of a service whose safety training was removed, as plans say it."""
+    model = spec.deployment.models.get(service.model or "")
+    meaning = next(caveat.text for caveat in caveats() if caveat.when == {"derestricted": True})
+    for name in [model.repository] if model is not None else service.models:
+        if derestricted(name):
+            yield f"{service.name} serves {name}: {meaning}"
 
 
 def _service(spec: Spec, service: Service, accepted_by: Floors) -> ServiceExpectation:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from generator.plan.memory import CACHE
 
+if TYPE_CHECKING:
     from generator.plan.result import MachinePlan, Plan, ServicePlan
     from generator.spec.service import Service
 
@@ -58,18 +58,32 @@ def floors(service: Service, plan: Plan, machine: str) -> Floors:
 
 
 def _memory(machine: MachinePlan, planned: ServicePlan) -> Bound | None:
-    """Return what may be in use on the GPU: all that may run at once with the service, each at its most."""
+    """Return what may be in use on the GPU: all that may run at once with the service, each at its most.
+
+    That is never more than the GPU has, whatever the estimates of parts add up to.
+    """
     if not planned.gpu or planned.memory.claim is None:
         return None
     names = machine.at_once if planned.service in machine.at_once else (planned.service,)
-    most = _most(one for one in machine.services if one.service in names)
-    return None if most is None else Bound(round(most / _MIB), f"plan: {', '.join(names)}, at most")
+    sizes = [_most(one) for one in machine.services if one.service in names]
+    if None in sizes:
+        return None
+    most = sum(size for size in sizes if size is not None)
+    available = planned.memory.available
+    capped = ", which is all that the GPU has" if most > available else ""
+    return Bound(round(min(most, available) / _MIB), f"plan: {', '.join(names)}, at most{capped}")
 
 
-def _most(plans: Iterable[ServicePlan]) -> float | None:
-    total = 0.0
-    for one in plans:
-        if one.memory.claim is None:
-            return None
-        total += max(one.memory.claim, sum(part.high for part in one.memory.parts))
-    return total
+def _most(planned: ServicePlan) -> float | None:
+    """Return the bytes that a service takes at most, None where that is not known.
+
+    vLLM's share holds its parts together, so that one of them is smaller where another is larger; what it takes beside
+    its share is not known of any release. A cache of a fixed size is beside the rest, which is then an estimate.
+    """
+    claim = planned.memory.claim
+    if claim is None:
+        return None
+    fixed = any(part.name == CACHE and part.exact and part.bytes for part in planned.memory.parts)
+    if planned.engine == "vllm" and not fixed:
+        return claim
+    return max(claim, sum(part.high for part in planned.memory.parts))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from generator.machine.chat import ask
-from generator.machine.exchange import Limits, Reply, Request
+from generator.machine.chat import ask, unreachable
+from generator.machine.exchange import Fault, Limits, Reply, Request, bearer
+from generator.verify.silence import Silence, silent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,11 +21,12 @@ LIMITS = Limits(total=600.0, pause=120.0)
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a server answers, under which name, with which key."""
+    """Where a server answers, under which name, with which key; and whether it fell silent."""
 
     url: str
     model: str | None
     key: str | None = field(default=None, repr=False)
+    silence: Silence = field(default_factory=Silence, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Burst:
     @property
     def faults(self) -> tuple[str, ...]:
         """Return what went wrong, one text a reply."""
-        return tuple(f"{r.fault.kind}: {r.fault.what}" for r in self.replies if r.fault is not None)
+        return tuple(str(reply.fault) for reply in self.replies if reply.fault is not None)
 
     @property
     def throughput(self) -> float:
@@ -52,18 +54,40 @@ def client(at_once: int = 1) -> httpx.AsyncClient:
 
 
 async def send(server: Server, requests: Sequence[Request], at_once: int, limits: Limits = LIMITS) -> Burst:
-    """Send requests, ``at_once`` at any time; replies come in the order of the requests."""
+    """Send requests, ``at_once`` at any time; replies come in the order of the requests.
+
+    Once one got no answer, those that were not sent yet stay unsent, and have no reply.
+    """
     waiting = asyncio.Semaphore(at_once)
+    given_up = False
     loop = asyncio.get_running_loop()
     async with client(at_once) as http:
 
-        async def one(request: Request) -> Reply:
+        async def one(request: Request) -> Reply | None:
+            nonlocal given_up
             async with waiting:
-                return await ask(http, server.url, request, limits, key=server.key)
+                if given_up:
+                    return None
+                reply = await ask(http, server.url, request, limits, key=server.key)
+                given_up = given_up or silent(reply.fault)
+                return reply
 
         began = loop.time()
         replies = await asyncio.gather(*(one(request) for request in requests))
-        return Burst(tuple(replies), loop.time() - began)
+        return Burst(tuple(reply for reply in replies if reply is not None), loop.time() - began)
+
+
+async def get(http: httpx.AsyncClient, server: Server, path: str, limit: float) -> httpx.Response | Fault:
+    """Return what a server answers to GET, whatever its status, or why nothing came; ``limit`` is in seconds."""
+    try:
+        async with asyncio.timeout(limit):
+            return await http.get(f"{server.url}{path}", headers=bearer(server.key), timeout=limit)
+    except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout, httpx.PoolTimeout):
+        return Fault("timeout", f"nothing came for {limit:g} s")
+    except (httpx.ConnectTimeout, httpx.ConnectError) as error:
+        return unreachable(server.url, error)
+    except httpx.HTTPError as error:
+        return Fault("cut", str(error) or type(error).__name__)
 
 
 def median(values: Sequence[float]) -> float | None:

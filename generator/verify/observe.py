@@ -58,12 +58,7 @@ def commands(expected: MachineExpectation) -> dict[str, list[str]]:
         wanted["nodes"] = ["stat", "-L", "-c", "%n %a %G", "/dev/kfd", hardware.render_node]
     for service in expected.services:
         unit = service.service.unit
-        wanted[f"unit:{unit}"] = [
-            "systemctl",
-            "show",
-            f"{unit}.service",
-            *(f"--property={name}" for name in _PROPERTIES),
-        ]
+        wanted |= unit_state(unit)
         wanted[f"log:{unit}"] = _log(unit)
         if service.model is not None:
             download = f"llm-model-{service.model.name}.service"
@@ -73,6 +68,12 @@ def commands(expected: MachineExpectation) -> dict[str, list[str]]:
             runtime = service.service.container.runtime
             wanted[f"image:{unit}"] = [runtime, "inspect", "--format", "{{.ImageName}} {{.Image}}", unit]
     return wanted
+
+
+def unit_state(unit: str) -> dict[str, list[str]]:
+    """Return the command that shows a unit, by what it finds out."""
+    shown = [f"--property={name}" for name in _PROPERTIES]
+    return {f"unit:{unit}": ["systemctl", "show", f"{unit}.service", *shown]}
 
 
 def _log(unit: str) -> list[str]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from generator.machine.exchange import Limits, Request
 from generator.verify.load import LIMITS, send
+from generator.verify.silence import silent
 
 if TYPE_CHECKING:
-    from generator.machine.exchange import Reply
+    from generator.machine.exchange import Fault, Reply
     from generator.verify.load import Server
 
 _WORDS = (
@@ -52,27 +53,31 @@ def words_for(tokens: int, small: tuple[int, int], large: tuple[int, int]) -> in
     return max(1, small[0] + round((tokens - small[1]) / per_word))
 
 
-async def send_sized(server: Server, tokens: int, context: int | None, first_token: float) -> Sized | str:
-    """Ask with prompts of so many tokens, or of what fits into the context; say why when that cannot be.
+async def send_sized(server: Server, tokens: int, context: int | None, first_token: float) -> Sized | Fault | None:
+    """Ask with prompts of so many tokens, or of what fits into the context.
 
+    Returns what went wrong at the first ones, or None where the server does not say how many tokens these have.
     ``first_token`` is how many seconds a first token may take.
     """
     wanted = tokens if context is None else min(tokens, max(context - _SPARE, 1))
     limits = Limits(max(LIMITS.total, 3 * first_token), max(LIMITS.pause, 2 * first_token))
     shown = min(_LARGE, max(wanted // 2, 2 * _SMALL))
     tried = await send(server, [_request(server, count) for count in (_SMALL, shown)], 1, limits)
-    if tried.faults:
-        return tried.faults[0]
+    fault = next((reply.fault for reply in tried.replies if reply.fault is not None), None)
+    if fault is not None:
+        return fault
     small, large = (reply.prompt_tokens for reply in tried.replies)
     count = words_for(wanted, (_SMALL, small), (shown, large))
     if count is None:
-        return ""
+        return None
     replies: list[Reply] = []
     spent = 0.0
     while len(replies) < _ROUNDS and spent < _ENOUGH:
         burst = await send(server, [_request(server, count)], 1, limits)
         replies += burst.replies
         spent += burst.seconds
+        if any(silent(reply.fault) for reply in burst.replies):
+            break
     return Sized(wanted, tuple(replies))
 
 

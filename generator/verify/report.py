@@ -18,13 +18,14 @@ _MARKS = {"passed": "passed", "failed": "**failed**", "not checked": "not checke
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The verdicts on a machine, and when it was looked at (ISO 8601)."""
+    """The verdicts on a machine, and when it was looked at (ISO 8601); notes are what no verdict is given on."""
 
     machine: str
     spec: str
     when: str
     version: str
     verdicts: tuple[Verdict, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def conclusion(self) -> str:
@@ -41,6 +42,7 @@ def to_json(report: Report) -> str:
         "when": report.when,
         "llmflake": report.version,
         "conclusion": report.conclusion,
+        "notes": list(report.notes),
         "criteria": [
             {
                 "id": verdict.criterion.id,
@@ -73,6 +75,7 @@ def to_markdown(report: Report) -> str:
         "",
         f"{_cell(report.spec)}, {report.when}, llmflake {report.version}. {summary(report.verdicts)}.",
         "",
+        *(line for note in report.notes for line in (f"**Note:** {_cell(note)}.", "")),
         "| criterion | expected | measured | verdict | rule |",
         "| --- | --- | --- | --- | --- |",
     ]
@@ -103,6 +106,8 @@ def to_junit(report: Report) -> str:
     xml = JUnitXml()
     for phase in dict.fromkeys(verdict.criterion.phase for verdict in report.verdicts):
         suite = TestSuite(f"llmflake.{report.machine}.{phase}")
+        for note in report.notes:
+            suite.add_property("note", _plain(note))
         for verdict in report.verdicts:
             if verdict.criterion.phase != phase:
                 continue

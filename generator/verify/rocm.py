@@ -33,6 +33,8 @@ def judge(expected: MachineExpectation, seen: Mapping[str, Output]) -> Iterator[
         ("hip", "hipconfig --check finds nothing wrong", "hipconfig"),
     ):
         wanted, output = criterion(expected, "rocm", name, what, _RULE), seen[program]
+        if output.code == _MISSING and program == "hipconfig" and not _computes_with_hip(expected):
+            continue  # images bring their own HIP, and Vulkan needs none
         if output.code == _MISSING:
             yield wanted.not_checked(unseen(output), _INSTALL)
         else:
@@ -40,6 +42,17 @@ def judge(expected: MachineExpectation, seen: Mapping[str, Output]) -> Iterator[
             yield wanted.decide(
                 output.code == 0, first[:80] if output.code == 0 else unseen(output), "see ROCm's setup"
             )
+
+
+def _computes_with_hip(expected: MachineExpectation) -> bool:
+    """Return whether an engine uses the machine's own HIP."""
+    services = (one.service for one in expected.services)
+    return any(
+        service.gpu
+        and service.runtime == "native"
+        and (service.engine != "llamacpp" or service.flags.get("backend") == "rocm")
+        for service in services
+    )
 
 
 def _agent(expected: MachineExpectation, target: str, output: Output) -> Verdict:

@@ -10,25 +10,26 @@ from typing import TYPE_CHECKING
 
 from generator.catalog.metrics import counters
 from generator.machine.counters import Names
-from generator.verify import api, endurance, engine_memory, metrics, rocm, service, speed, system
-from generator.verify.keys import keyed
+from generator.verify import api, endurance, engine_memory, metrics, speed
+from generator.verify.left import MACHINE, asked, criteria, locked
 from generator.verify.load import Server
-from generator.verify.observe import commands, observe
+from generator.verify.observe import commands, observe, unit_state
 from generator.verify.soak import Load, soak
 from generator.verify.transport import TransportError
+from generator.verify.turns import in_turns, turn
 from generator.verify.verdict import Criterion, Phase, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
+    from generator.process import Output
     from generator.verify.expectation import MachineExpectation, ServiceExpectation
     from generator.verify.soak import Record
     from generator.verify.transport import Transport
 
-_MACHINE = {"system": system.judge, "rocm": rocm.judge, "service": service.judge}
 _SERVER = {"api": api.check, "speed": speed.check, "metrics": metrics.check}
-_OPEN = frozenset({"metrics"})  # vLLM asks for no key there, and what does says so itself
-_REACH = "the machine is reachable"
+_BRIEF = frozenset({"metrics"})  # asked of a silent server too: an engine that hangs may have them
+REACHABLE = "reachable"  # the one criterion of a phase whose machine cannot be reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,48 +44,66 @@ class Plan:
 def verify(
     expected: MachineExpectation, transport: Transport, plan: Plan, tell: Callable[[Record], None]
 ) -> Iterator[Verdict]:
-    """Check a machine; what cannot be reached is "not checked", never passed."""
-    wanted = [phase for phase in plan.phases if phase in _MACHINE]
-    if wanted:
-        try:
-            seen = observe(transport, commands(expected))
-            if "rocm" in wanted:
-                seen |= observe(transport, engine_memory.questions(expected, seen))
-        except TransportError as error:
-            yield from (unreachable(expected, phase, error) for phase in wanted)
-        else:
-            for phase in wanted:
-                yield from _MACHINE[phase](expected, seen)
-    for one in expected.services:
+    """Check a machine; what cannot be reached is "not checked", never passed.
+
+    Raises KeyboardInterrupt after the verdicts of a load that Ctrl-C ended: it is meant for all that would follow.
+    """
+    wanted = [phase for phase in plan.phases if phase in MACHINE]
+    seen: Mapping[str, Output] = {}
+    try:
+        seen = _look(expected, transport, wanted)
+    except TransportError as error:
+        yield from (unreachable(expected.machine.name, phase, error) for phase in wanted)
+    else:
+        for phase in wanted:
+            yield from list(MACHINE[phase](expected, seen))
+    for one in expected.services if asked(plan) else ():
+        away = turn(expected, one, seen)
+        if away is not None:
+            yield from () if "service" in wanted else (away,)
+            continue
         try:
             server = Server(transport.url(one.host, one.service.port), one.name, plan.keys.get(one.service.name))
         except TransportError as error:
-            yield from (unreachable(expected, phase, error) for phase in plan.phases if phase in _SERVER)
+            yield from (unreachable(one.service.name, phase, error) for phase in asked(plan))
             continue
-        yield from _server(one, server, plan, tell)
+        for phase in asked(plan):
+            yield from _phase(one, server, phase, plan, tell)
 
 
-def _server(one: ServiceExpectation, server: Server, plan: Plan, tell: Callable[[Record], None]) -> Iterator[Verdict]:
-    """Check a server by asking it."""
-    locked = keyed(one.service) and server.key is None
-    for phase in plan.phases:
-        if phase in _SERVER and locked and phase not in _OPEN:
-            yield _no_key(one, phase)
-        elif phase in _SERVER:
-            yield from _each(_SERVER[phase](one, server))
-    if plan.soak_seconds > 0:
-        yield from [_no_key(one, "soak")] if locked else _soak(one, server, plan.soak_seconds, tell)
+def _look(expected: MachineExpectation, transport: Transport, wanted: list[Phase]) -> Mapping[str, Output]:
+    """Return what a machine shows; for phases that only ask servers, whose turn it is."""
+    if not wanted:
+        units = [unit_state(one.service.unit) for one in in_turns(expected)]
+        return observe(transport, {name: command for unit in units for name, command in unit.items()})
+    seen = observe(transport, commands(expected))
+    return seen | (observe(transport, engine_memory.questions(expected, seen)) if "rocm" in wanted else {})
 
 
-def _no_key(one: ServiceExpectation, phase: Phase) -> Verdict:
-    name = one.service.name
-    criterion = Criterion(phase, "key-file", name, "the key that it asks for is given", "spec: services.*.api_key")
-    return criterion.not_checked("no key was given", f"give --key-file {name}=FILE; RUNBOOK.md says how to get it")
+def _phase(
+    one: ServiceExpectation, server: Server, phase: Phase, plan: Plan, tell: Callable[[Record], None]
+) -> Iterator[Verdict]:
+    """Check a server by asking it; what would only wait once more for one that is silent is not asked."""
+    missing = locked(one, phase, plan)
+    if missing is not None:
+        name = one.service.name
+        yield missing.not_checked("no key was given", f"give --key-file {name}=FILE; RUNBOOK.md says how to get it")
+        return
+    decided = set()
+    if phase in _BRIEF or not server.silence.since:
+        found = _soak(one, server, plan, tell) if phase == "soak" else _each(_SERVER[phase](one, server))
+        for verdict in found:
+            decided.add(verdict.criterion.id)
+            yield verdict
+    if server.silence.since:
+        left = (criterion for criterion in criteria(one, phase, plan) if criterion.id not in decided)
+        yield from map(server.silence.unasked, left)
 
 
-def unreachable(expected: MachineExpectation, phase: Phase, error: TransportError) -> Verdict:
-    """Return the verdict on a phase whose machine cannot be reached."""
-    criterion = Criterion(phase, "reachable", expected.machine.name, _REACH, "nothing can be seen from outside")
+def unreachable(subject: str, phase: Phase, error: TransportError) -> Verdict:
+    """Return the verdict on a phase whose machine, or service there, cannot be reached."""
+    rule = "nothing can be seen from outside"
+    criterion = Criterion(phase, REACHABLE, subject, "the machine is reachable", rule)
     return criterion.not_checked(str(error), "see target_host in the spec, and 'ssh' to it by hand")
 
 
@@ -100,14 +119,17 @@ def _each(verdicts: AsyncIterator[Verdict]) -> Iterator[Verdict]:
 
 
 def _soak(
-    expected: ServiceExpectation, server: Server, seconds: float, tell: Callable[[Record], None]
+    expected: ServiceExpectation, server: Server, plan: Plan, tell: Callable[[Record], None]
 ) -> Iterator[Verdict]:
     found = counters().get(expected.service.engine)
     names = None
     if found is not None:
         names = Names(tuple(found["progress"]), found["running"], found["waiting"], found.get("finished"))
-    load = Load(server, expected.concurrency, seconds, names)
-    yield from endurance.judge(expected, asyncio.run(_interruptible(load, tell)))
+    load = Load(server, expected.concurrency, plan.soak_seconds, names)
+    record = asyncio.run(_interruptible(load, tell))
+    yield from endurance.judge(expected, record)
+    if record.stopped:
+        raise KeyboardInterrupt
 
 
 async def _interruptible(load: Load, tell: Callable[[Record], None]) -> Record:

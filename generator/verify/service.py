@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from generator.catalog.acceptance import facts
 from generator.verify.observe import properties
 from generator.verify.system import unseen
+from generator.verify.turns import turn
 from generator.verify.verdict import Criterion, Verdict
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 def judge(expected: MachineExpectation, seen: Mapping[str, Output]) -> Iterator[Verdict]:
     """Judge the services of a machine."""
     for service in expected.services:
+        away = turn(expected, service, seen)
+        if away is not None:
+            yield away
+            continue
         unit = service.service.unit
         shown, log = seen[f"unit:{unit}"], seen[f"log:{unit}"]
         told = properties(shown.out)
@@ -123,7 +128,7 @@ def _memory(expected: ServiceExpectation, output: Output) -> Verdict:
     limit = expected.floors.memory
     if limit is None:  # judge asks only where there is one
         raise ValueError("no limit of memory")
-    wanted = _criterion(expected, "memory", f"at most {limit.value:g} MiB of GPU memory in use", limit.rule)
+    wanted = _criterion(expected, "memory", f"at most {limit.value:.0f} MiB of GPU memory in use", limit.rule)
     values = [int(line) for line in output.out.split() if line.isdigit()]
     if not values:
         return wanted.not_checked(unseen(output))

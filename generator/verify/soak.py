@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from generator.machine import counters as engine
@@ -12,6 +13,7 @@ from generator.machine.chat import ask
 from generator.machine.degenerate import degenerate
 from generator.machine.exchange import Limits, Reply, Request
 from generator.verify.load import Server, client
+from generator.verify.silence import silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +45,7 @@ class Record:
     faults: list[tuple[float, str]] = field(default_factory=list)
     degenerate: list[tuple[float, str]] = field(default_factory=list)
     restarts: list[float] = field(default_factory=list)
+    looks: int = 0  # at the engine's counters, where they could be read: they tell of restarts
     away: float = 0.0  # seconds in which nobody listened
     stalls: list[tuple[float, float]] = field(default_factory=list)
     firsts: list[float] = field(default_factory=list)
@@ -55,7 +58,7 @@ class Record:
         self.replies += 1
         self.tokens += reply.tokens
         if reply.fault is not None:
-            self.faults.append((now, f"{reply.fault.kind}: {reply.fault.what}"))
+            self.faults.append((now, str(reply.fault)))
             return
         if reply.longest_pause >= STALL:
             self.stalls.append((now, reply.longest_pause))
@@ -89,16 +92,17 @@ class _Soak:
     def __init__(self, load: Load, http: httpx.AsyncClient, tell: Callable[[Record], None]) -> None:
         self._load, self._http, self._tell = load, http, tell
         self._record = Record(load.seconds)
+        self._gone = asyncio.Event()
         self._began = time.monotonic()
 
     async def run(self, stop: asyncio.Event) -> Record:
         tasks = [asyncio.create_task(self._talk(number)) for number in range(self._load.at_once)]
         tasks += [asyncio.create_task(self._look()), asyncio.create_task(self._report())]
-        stopping = asyncio.create_task(stop.wait())
+        endings = [asyncio.create_task(event.wait()) for event in (stop, self._gone)]
         try:
-            await asyncio.wait([stopping, *tasks], timeout=self._load.seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*endings, *tasks], timeout=self._load.seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (*tasks, stopping):
+            for task in (*tasks, *endings):
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
         for result in results:
@@ -130,6 +134,8 @@ class _Soak:
             request = Request(server.model, tuple(messages), _TOKENS, temperature=_TEMPERATURE)
             reply = await ask(self._http, server.url, request, _LIMITS, key=server.key)
             self._record.take(self._now(), turn, reply)
+            if silent(reply.fault) and not self._record.totals:
+                self._gone.set()  # it never answered: to load it for an hour would be to wait for an hour
             if reply.fault is not None:
                 return False
             messages.append({"role": "assistant", "content": reply.text})
@@ -140,14 +146,15 @@ class _Soak:
         last: float | None = None
         missed: float | None = None
         server, names = self._load.server, self._load.names
-        while True:
-            await asyncio.sleep(_LOOK)
+        for wait in chain([0.0], repeat(_LOOK)):
+            await asyncio.sleep(wait)
             if names is None:
                 continue
             found = await engine.read(self._http, server.url, names, limit=5.0, key=server.key)
             if isinstance(found, str):
                 missed = self._now() if missed is None else missed
                 continue
+            self._record.looks += 1
             if missed is not None:
                 self._record.away += self._now() - missed
                 missed = None

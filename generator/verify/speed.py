@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generator.machine.exchange import Request
+from generator.machine.exchange import Fault, Request
 from generator.verify.load import Burst, Server, median, send
 from generator.verify.prompts import Sized, send_sized
-from generator.verify.verdict import Criterion, Verdict
+from generator.verify.silence import silent
+from generator.verify.verdict import Criterion, Verdict, short
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from generator.verify.expectation import ServiceExpectation
 
@@ -21,17 +22,32 @@ _TOPICS = ("tides", "bridges", "bread", "clocks", "rivers", "maps", "glass", "wi
 
 
 async def check(expected: ServiceExpectation, server: Server) -> AsyncIterator[Verdict]:
-    """Measure a service's speed, one verdict after the other."""
+    """Measure a service's speed, one verdict after the other; one that falls silent is asked no further."""
+    silence = server.silence
     alone = await send(server, requests(server, _ROUNDS, exact=expected.exact), 1)
-    yield judge_short(expected, alone)
+    yield silence.heed(judge_short(expected, alone), *_faults(alone))
+    if silence.since:
+        return
     length, limit = expected.service.expect.prompt_tokens, expected.floors.first_token.value
-    yield judge_first_token(expected, await send_sized(server, length, expected.context, limit))
+    sized = await send_sized(server, length, expected.context, limit)
+    faults = _faults(Burst(sized.replies, 0.0)) if isinstance(sized, Sized) else [sized]
+    yield silence.heed(judge_first_token(expected, sized), *faults)
     yield judge_decode(expected, alone)
-    if expected.concurrency > 1:
+    if expected.concurrency > 1 and not silence.since:
         together = await send(
             server, requests(server, expected.concurrency, exact=expected.exact), expected.concurrency
         )
-        yield judge_together(expected, alone, together)
+        yield silence.heed(judge_together(expected, alone, together), *_faults(together))
+
+
+def criteria(expected: ServiceExpectation) -> Iterator[Criterion]:
+    """Yield what is measured."""
+    nothing = Burst((), 0.0)
+    yield judge_short(expected, nothing).criterion
+    yield judge_first_token(expected, None).criterion
+    yield judge_decode(expected, nothing).criterion
+    if expected.concurrency > 1:
+        yield judge_together(expected, nothing, nothing).criterion
 
 
 def requests(server: Server, count: int, *, exact: bool) -> list[Request]:
@@ -45,6 +61,10 @@ def requests(server: Server, count: int, *, exact: bool) -> list[Request]:
         )
         for index in range(count)
     ]
+
+
+def _faults(burst: Burst) -> list[Fault | None]:
+    return [reply.fault for reply in burst.replies]
 
 
 def _firsts(burst: Burst) -> list[float]:
@@ -63,21 +83,22 @@ def judge_short(expected: ServiceExpectation, alone: Burst) -> Verdict:
     if first is None:
         return criterion.failed("; ".join(alone.faults) or "no token came", "see the phase api")
     tokens = max(reply.prompt_tokens for reply in alone.replies)
-    said = f"first token after {first:.3f} s (median of {len(alone.replies)}, prompts of up to {tokens} tokens)"
+    length = f"prompts of up to {tokens} tokens" if tokens else "it does not say how many tokens the prompts have"
+    said = f"first token after {first:.3g} s (median of {len(alone.replies)}; {length})"
     return criterion.passed(said, first, "s")
 
 
-def judge_first_token(expected: ServiceExpectation, sized: Sized | str) -> Verdict:
-    """Judge the median time to first token at the length of prompt that the spec is about."""
+def judge_first_token(expected: ServiceExpectation, sized: Sized | Fault | None) -> Verdict:
+    """Judge the median time to first token at the length of prompt that the spec is about; None tells no length."""
     limit, band = expected.floors.first_token, expected.floors.first_band
-    wanted = expected.service.expect.prompt_tokens if isinstance(sized, str) else sized.wanted
-    what = f"first token of {wanted} tokens within {limit.value:g} s"
-    what += f", expected {band[0]:.3g} to {band[1]:.3g}" if band else ""
+    wanted = sized.wanted if isinstance(sized, Sized) else expected.service.expect.prompt_tokens
+    what = f"first token of {wanted} tokens within {short(limit.value)} s"
+    what += f", expected {short(band[0])} to {short(band[1])}" if band else ""
     rule = f"{limit.rule}; spec: services.{expected.service.name}.expect.prompt_tokens"
     criterion = Criterion("speed", "first-token", expected.service.name, what, rule)
-    if isinstance(sized, str):
-        if sized:
-            return criterion.failed(sized, "see the phase api")
+    if isinstance(sized, Fault):
+        return criterion.failed(str(sized), "see the phase api")
+    if sized is None:
         return criterion.not_checked("the server does not say how many tokens a prompt has", "see its usage field")
     burst = Burst(sized.replies, 0.0)
     first = median(_firsts(burst))
@@ -104,27 +125,35 @@ def _beside(value: float, band: tuple[float, float] | None) -> str:
 def judge_decode(expected: ServiceExpectation, alone: Burst) -> Verdict:
     """Judge the median tokens a second of single requests against the floor, and name a place outside the band."""
     floor, band = expected.floors.decode, expected.floors.band
-    what = f"at least {floor.value:g} tokens/s" + (f", expected {band[0]:g} to {band[1]:g}" if band else "")
+    what = f"at least {short(floor.value)} tokens/s" + (
+        f", expected {short(band[0])} to {short(band[1])}" if band else ""
+    )
     criterion = Criterion("speed", "decode", expected.service.name, what, floor.rule)
     rate = median(_rates(alone))
     if rate is None:
         return criterion.failed("; ".join(alone.faults) or "too few tokens came to say", "see the phase api")
     advice = "the model may run on the CPU or on slow kernels: see the phases rocm and service"
-    return criterion.decide(rate >= floor.value, f"{rate:.1f} tokens/s{_beside(rate, band)}", advice, rate, "tokens/s")
+    return criterion.decide(
+        rate >= floor.value, f"{short(rate)} tokens/s{_beside(rate, band)}", advice, rate, "tokens/s"
+    )
 
 
 def judge_together(expected: ServiceExpectation, alone: Burst, together: Burst) -> Verdict:
     """Judge requests at once: all answered, the first token in time, and together no slower than one alone."""
     limit = expected.floors.first_token
-    count = len(together.replies)
-    what = f"{count} requests at once: all answered, first token within {limit.value:g} s, no slower than one alone"
+    count = expected.concurrency
+    what = (
+        f"{count} requests at once: all answered, first token within {short(limit.value)} s, no slower than one alone"
+    )
     criterion = Criterion("speed", "together", expected.service.name, what, f"{limit.rule}; spec: concurrency")
     if together.faults:
-        return criterion.failed(
-            f"{len(together.faults)} of {count} failed: {together.faults[0]}", "lower the concurrency"
-        )
+        # A server that is not there, or says nothing any more, has not too much to do.
+        gone = any(map(silent, _faults(together)))
+        advice = f"see 'systemctl status {expected.service.unit}' on the machine" if gone else "lower the concurrency"
+        return criterion.failed(f"{len(together.faults)} of {count} failed: {together.faults[0]}", advice)
     worst, single = max(_firsts(together), default=None), alone.throughput
-    said = f"{together.throughput:.1f} tokens/s together ({single:.1f} alone), first token {worst or 0:.3f} s at worst"
+    said = f"{short(together.throughput)} tokens/s together ({short(single)} alone)"
+    said += f", first token {worst or 0:.3f} s at worst"
     # Requests at once that are slower than one after the other are worse than a queue; a tenth is noise.
     holds = worst is not None and worst < limit.value and together.throughput >= 0.9 * single
     return criterion.decide(holds, said, "lower the concurrency", together.throughput, "tokens/s")

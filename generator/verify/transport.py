@@ -73,15 +73,22 @@ class Ssh:
             self._master = start(["ssh", *self._options, *alone, *self._target])
         except ProcessError as error:
             raise TransportError(str(error)) from error
+        try:
+            self._connect(self._master)
+        except BaseException:  # Ctrl-C among them: nobody ends ssh later
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _connect(self, master: subprocess.Popen[str]) -> None:
         until = time.monotonic() + _CONNECT
         while time.monotonic() < until:
-            if self._master.poll() is not None:
-                said = self._master.stderr.read().strip() if self._master.stderr else ""
-                raise TransportError(said.splitlines()[-1] if said else f"ssh ended with {self._master.returncode}")
+            if master.poll() is not None:
+                said = master.stderr.read().strip() if master.stderr else ""
+                raise TransportError(said.splitlines()[-1] if said else f"ssh ended with {master.returncode}")
             if self._control("check").code == 0:
-                return self
+                return
             time.sleep(0.05)
-        self.__exit__(None, None, None)
         raise TransportError(f"no connection within {_CONNECT:g} s")
 
     def __exit__(

@@ -66,6 +66,18 @@ class Verdict:
     unit: str
 
 
+def short(value: float) -> str:
+    """Return a number for people: three significant digits, or all digits before the point.
+
+    >>> short(6.5398), short(5.0), short(1234.5)
+    ('6.54', '5', '1234')
+    """
+    return f"{value:.3g}" if abs(value) < _THOUSAND else f"{value:.0f}"
+
+
+_THOUSAND = 999.5  # from here, three digits would need an exponent
+
+
 def exit_code(verdicts: Iterable[Verdict]) -> int:
     """Return 0 when all passed, 1 when one failed, 2 when none failed but one, or all, could not be checked."""
     outcomes = {verdict.outcome for verdict in verdicts}
