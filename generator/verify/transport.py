@@ -138,7 +138,7 @@ class Ssh:
         return f"http://127.0.0.1:{self._ports[host, port]}"
 
     def refused(self, host: str, port: int) -> bool:
-        """Ask the machine: ssh takes every connection to a port that it forwards, and does not tell what became of it."""
+        """Ask the machine: ssh takes every connection to a port that it forwards, and tells nobody what came of it."""
         line = 'exec 3<>"/dev/tcp/$1/$2"'
         output = self.run(["env", "LC_ALL=C", "bash", "-c", line, "bash", host, str(port)])
         return output.code != 0 and "refused" in output.err
