@@ -204,6 +204,7 @@ def test_requests_at_once_that_are_turned_away_fail(tmp_path: Path) -> None:
         found = check(speed, service(tmp_path, **VLLM), url)["together"]
     assert found.outcome == "failed"
     assert "HTTP" in found.measured or "status" in found.measured
+    assert found.advice == "lower the concurrency"
 
 
 def test_missing_metrics_are_named(tmp_path: Path) -> None:

@@ -280,6 +280,18 @@ def test_an_engine_that_sees_half_the_memory_is_not_accepted_over_ssh(aspen1: Pa
     assert "set gttsize_parameter = false" in done.output
 
 
+def test_a_port_where_nothing_listens_is_named_over_ssh_as_the_machine_has_it(aspen1: Path, tmp_path: Path) -> None:
+    port = free_port()
+    phases = ["--phase", "api", "--phase", "speed", "--phase", "metrics", "--soak", "1h"]
+    spec = aspen1_spec(tmp_path, port)
+    done = CliRunner().invoke(main, ["verify", str(spec), "aspen1", "--ssh-config", str(aspen1), *phases])
+    assert done.exit_code == 1
+    assert f"failed      api.llm.models: nothing listens on 127.0.0.1:{port} (expected: " in done.output
+    assert f"failed      metrics.llm.endpoint: nothing listens on 127.0.0.1:{port} (expected: " in done.output
+    assert done.output.count("it did not answer api.llm.models") == 5 + 4 + 7
+    assert done.output.endswith("aspen1: not accepted: 2 failed, 16 not checked\n")
+
+
 def test_a_machine_that_cannot_be_reached_could_not_be_checked(tmp_path: Path) -> None:
     if not shutil.which("ssh"):
         pytest.skip(NEED_SSHD)

@@ -49,6 +49,9 @@ class Machine:
     def url(self, host: str, port: int) -> str:  # noqa: ARG002 - likewise
         return "http://127.0.0.1:1"
 
+    def refused(self, host: str, port: int) -> bool:  # noqa: ARG002 - likewise
+        return True
+
 
 def checked(found: dict[str, Output], *phases: Phase) -> dict[str, Verdict]:
     plan = Plan(phases, soak_seconds=1.0)

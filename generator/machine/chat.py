@@ -51,7 +51,7 @@ async def ask(
     except httpx.TimeoutException:
         fault = Fault("timeout", f"nothing came for {limits.pause:g} s, after {reading.pieces} pieces")
     except httpx.TransportError as error:
-        fault = Fault("cut", f"{str(error) or type(error).__name__}, after {reading.pieces} pieces")
+        fault = Fault("cut", f"{str(error).rstrip('.') or type(error).__name__}, after {reading.pieces} pieces")
     return reading.reply(fault)
 
 

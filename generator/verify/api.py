@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from generator.machine.chat import ask, html
+from generator.machine.chat import html
 from generator.machine.degenerate import degenerate
 from generator.machine.exchange import Fault, Reply, Request
 from generator.machine.known import judge
-from generator.verify.load import LIMITS, Server, client, get
+from generator.verify.load import LIMITS, Server, ask_server, client, get
 from generator.verify.verdict import Criterion, Verdict
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ async def check(expected: ServiceExpectation, server: Server) -> AsyncIterator[V
         for question in _questions(expected, key=server.key is not None):
             if silence.since:
                 return
-            key = server.key if question.keyed else None
-            reply = await ask(http, server.url, question.request, LIMITS, key=key)
+            reply = await ask_server(http, server, question.request, LIMITS, keyed=question.keyed)
             for judge in question.judges:
                 yield silence.heed(judge(expected, reply), reply.fault)
 

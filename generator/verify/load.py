@@ -26,6 +26,7 @@ class Server:
     url: str
     model: str | None
     key: str | None = field(default=None, repr=False)
+    refused: str = ""  # the address, as the machine has it, where nothing listens
     silence: Silence = field(default_factory=Silence, compare=False)
 
 
@@ -68,7 +69,7 @@ async def send(server: Server, requests: Sequence[Request], at_once: int, limits
             async with waiting:
                 if given_up:
                     return None
-                reply = await ask(http, server.url, request, limits, key=server.key)
+                reply = await ask_server(http, server, request, limits)
                 given_up = given_up or silent(reply.fault)
                 return reply
 
@@ -77,8 +78,23 @@ async def send(server: Server, requests: Sequence[Request], at_once: int, limits
         return Burst(tuple(reply for reply in replies if reply is not None), loop.time() - began)
 
 
+async def ask_server(
+    http: httpx.AsyncClient, server: Server, request: Request, limits: Limits = LIMITS, *, keyed: bool = True
+) -> Reply:
+    """Ask a server for a completion; with its key unless not ``keyed``."""
+    if server.refused:
+        return Reply(fault=_nobody(server))
+    return await ask(http, server.url, request, limits, key=server.key if keyed else None)
+
+
+def _nobody(server: Server) -> Fault:
+    return Fault("unreachable", f"nothing listens on {server.refused}")
+
+
 async def get(http: httpx.AsyncClient, server: Server, path: str, limit: float) -> httpx.Response | Fault:
     """Return what a server answers to GET, whatever its status, or why nothing came; ``limit`` is in seconds."""
+    if server.refused:
+        return _nobody(server)
     try:
         async with asyncio.timeout(limit):
             return await http.get(f"{server.url}{path}", headers=bearer(server.key), timeout=limit)

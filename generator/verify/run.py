@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from generator.catalog.metrics import counters
 from generator.machine.counters import Names
+from generator.spec.address import bracketed
 from generator.verify import api, endurance, engine_memory, metrics, speed
 from generator.verify.left import MACHINE, asked, criteria, locked
 from generator.verify.load import Server
@@ -63,12 +64,19 @@ def verify(
             yield from () if "service" in wanted else (away,)
             continue
         try:
-            server = Server(transport.url(one.host, one.service.port), one.name, plan.keys.get(one.service.name))
+            server = _reach(one, transport, plan)
         except TransportError as error:
             yield from (unreachable(one.service.name, phase, error) for phase in asked(plan))
             continue
         for phase in asked(plan):
             yield from _phase(one, server, phase, plan, tell)
+
+
+def _reach(one: ServiceExpectation, transport: Transport, plan: Plan) -> Server:
+    """Return where a service can be asked. Raises TransportError."""
+    host, port = one.host, one.service.port
+    refused = bracketed(host, port) if transport.refused(host, port) else ""
+    return Server(transport.url(host, port), one.name, plan.keys.get(one.service.name), refused)
 
 
 def _look(expected: MachineExpectation, transport: Transport, wanted: list[Phase]) -> Mapping[str, Output]:

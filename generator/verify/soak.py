@@ -9,10 +9,9 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from generator.machine import counters as engine
-from generator.machine.chat import ask
 from generator.machine.degenerate import degenerate
 from generator.machine.exchange import Limits, Reply, Request
-from generator.verify.load import Server, client
+from generator.verify.load import Server, ask_server, client
 from generator.verify.silence import silent
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ class _Soak:
             text = f"({topic}) {_OPENINGS[topic % len(_OPENINGS)]}" if turn == 1 else follow_up
             messages.append({"role": "user", "content": text})
             request = Request(server.model, tuple(messages), _TOKENS, temperature=_TEMPERATURE)
-            reply = await ask(self._http, server.url, request, _LIMITS, key=server.key)
+            reply = await ask_server(self._http, server, request, _LIMITS)
             self._record.take(self._now(), turn, reply)
             if silent(reply.fault) and not self._record.totals:
                 self._gone.set()  # it never answered: to load it for an hour would be to wait for an hour

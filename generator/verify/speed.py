@@ -147,8 +147,8 @@ def judge_together(expected: ServiceExpectation, alone: Burst, together: Burst) 
     )
     criterion = Criterion("speed", "together", expected.service.name, what, f"{limit.rule}; spec: concurrency")
     if together.faults:
-        # A server that is not there, or says nothing any more, has not too much to do.
-        gone = any(map(silent, _faults(together)))
+        # One that answers none of them, or says nothing any more, has not just too much to do.
+        gone = len(together.faults) == len(together.replies) or any(map(silent, _faults(together)))
         advice = f"see 'systemctl status {expected.service.unit}' on the machine" if gone else "lower the concurrency"
         return criterion.failed(f"{len(together.faults)} of {count} failed: {together.faults[0]}", advice)
     worst, single = max(_firsts(together), default=None), alone.throughput

@@ -36,6 +36,9 @@ class Transport(Protocol):
     def url(self, host: str, port: int) -> str:
         """Return where a port of the machine can be reached from here."""
 
+    def refused(self, host: str, port: int) -> bool:
+        """Return whether it is known that nothing listens there; asking will show what is not."""
+
 
 class Local:
     """The machine itself."""
@@ -50,6 +53,10 @@ class Local:
     def url(self, host: str, port: int) -> str:
         """Return the address as it is."""
         return f"http://{bracketed(host, port)}"
+
+    def refused(self, host: str, port: int) -> bool:  # noqa: ARG002 - it has nothing to ask
+        """Return False: whoever asks is refused itself."""
+        return False
 
 
 class Ssh:
@@ -129,6 +136,12 @@ class Ssh:
                 raise TransportError(output.err.strip() or f"ssh does not forward {there}")
             self._ports[host, port] = here
         return f"http://127.0.0.1:{self._ports[host, port]}"
+
+    def refused(self, host: str, port: int) -> bool:
+        """Ask the machine: ssh takes every connection to a port that it forwards, and tells nobody what came of it."""
+        line = 'exec 3<>"/dev/tcp/$1/$2"'
+        output = self.run(["env", "LC_ALL=C", "bash", "-c", line, "bash", host, str(port)])
+        return output.code != 0 and "refused" in output.err
 
 
 _SSH_FAILED = 255
