@@ -13,6 +13,7 @@ from generator.verify.floors import Bound, floors
 from tests.nix_program import ROOT
 
 MIB = 1024**2
+SLACK = 1.05  # what an engine takes beside its share is not known
 
 
 def planned(name: str) -> tuple[Spec, Plan]:
@@ -42,7 +43,7 @@ def test_memory_is_held_against_what_the_plan_says_at_most() -> None:
     (service,) = plan.machines[0].services
     found = floors(spec.deployment.services[service.service], plan, "aspen1").memory
     assert found is not None
-    assert found.value == round(sum(part.high for part in service.memory.parts) / MIB)
+    assert found.value == round(SLACK * sum(part.high for part in service.memory.parts) / MIB)
     assert service.memory.claim is not None
     assert service.memory.claim / MIB <= found.value <= service.memory.available / MIB
 
@@ -94,7 +95,7 @@ def test_vllm_takes_its_share_at_most_whatever_its_parts_may_be(example: str, se
     plan = make_plan(spec.deployment, spec.placement)
     found = floors(spec.deployment.services[service], plan, "aspen1").memory
     assert found is not None
-    assert found.value == round(most)
+    assert found.value == round(SLACK * most)
     assert found.rule == f"plan: {service}, at most"
 
 
@@ -104,7 +105,8 @@ def test_services_beside_each_other_take_the_sum_of_what_each_takes_at_most() ->
     assert batch.memory.claim is not None
     found = floors(spec.deployment.services["batch"], plan, "aspen1").memory
     assert found is not None
-    assert found.value == round((batch.memory.claim + sum(part.high for part in chat.memory.parts)) / MIB)
+    most = batch.memory.claim + sum(part.high for part in chat.memory.parts)
+    assert found.value == round(min(SLACK * most, batch.memory.available) / MIB)
 
 
 def test_no_bound_of_memory_is_beyond_what_the_gpu_has() -> None:
@@ -129,4 +131,4 @@ def test_a_cache_of_a_size_that_was_asked_for_is_beside_estimates_and_in_no_shar
     sized = replace(machine, services=(replace(service, memory=taken),))
     found = floors(spec.deployment.services["llm"], Plan((sized,)), "aspen1").memory
     assert found is not None
-    assert found.value == round((weights.high + 8e9 + rest.high) / MIB)
+    assert found.value == round(SLACK * (weights.high + 8e9 + rest.high) / MIB)

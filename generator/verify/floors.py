@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from generator.spec.service import Service
 
 _MIB = 1024**2
+_SLACK = 1.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ def floors(service: Service, plan: Plan, machine: str) -> Floors:
 def _memory(machine: MachinePlan, planned: ServicePlan) -> Bound | None:
     """Return what may be in use on the GPU: all that may run at once with the service, each at its most.
 
-    That is never more than the GPU has, whatever the estimates of parts add up to.
+    A twentieth more is let pass: what an engine takes beside its share is not known. It is never more than the GPU has,
+    whatever the estimates of parts add up to.
     """
     if not planned.gpu or planned.memory.claim is None:
         return None
@@ -68,7 +70,7 @@ def _memory(machine: MachinePlan, planned: ServicePlan) -> Bound | None:
     sizes = [_most(one) for one in machine.services if one.service in names]
     if None in sizes:
         return None
-    most = sum(size for size in sizes if size is not None)
+    most = _SLACK * sum(size for size in sizes if size is not None)
     available = planned.memory.available
     capped = ", which is all that the GPU has" if most > available else ""
     return Bound(round(min(most, available) / _MIB), f"plan: {', '.join(names)}, at most{capped}")
