@@ -66,7 +66,7 @@ def plan_changes(
     for paths that no output has.
     """
     _require_plain(files)
-    there = nearest_folder(root) == root
+    there = nearest_folder(root) == root and _holds_something(root)
     kept = {path for path in keep if os.path.lexists(root / path)}
     problems = []
     old: dict[str, bytes] = {}
@@ -97,6 +97,14 @@ def plan_changes(
         keep=keep,
         unmarked=unmarked,
     )
+
+
+def _holds_something(root: Path) -> bool:
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is not None
+    except OSError:  # what cannot be listed may still be entered
+        return True
 
 
 def unified_diff(changes: Changes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from generator.catalog import caveats, models
+from generator.catalog import models
 from generator.catalog.load import version_key
 from generator.plan.memory import limits, memory, one_sequence_fits
 from generator.plan.pace import pace, slow_experts
@@ -167,6 +167,8 @@ def _own(asked: Ask, taken: Memory, bounds: Limits | None) -> Iterator[Caveat]:
 
 
 def _recorded(asked: Ask, neighbours: int) -> Iterator[Caveat]:
+    from generator.catalog import caveats  # a brief plan has none
+
     known = facts(asked, neighbours)
     for entry in caveats.caveats():
         if entry.holds(known):
