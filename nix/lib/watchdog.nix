@@ -14,7 +14,8 @@ in
   */
   service =
     { keyFile, host, ... }:
-    {
+    lib.unit.helper
+    // {
       Type = "notify";
       NotifyAccess = "main";
       WatchdogSec = 120;
@@ -27,41 +28,8 @@ in
       StateDirectoryMode = "0755";
       UMask = "0022";
 
-      CapabilityBoundingSet = [ "" ];
       DevicePolicy = "closed";
-      LockPersonality = true;
-      MemoryDenyWriteExecute = true;
       MemoryMax = "512M";
-      NoNewPrivileges = true;
-      PrivateDevices = true;
-      PrivateMounts = true;
-      PrivateTmp = true;
-      ProcSubset = "pid";
-      ProtectClock = true;
-      ProtectControlGroups = true;
-      ProtectHome = true;
-      ProtectHostname = true;
-      ProtectKernelLogs = true;
-      ProtectKernelModules = true;
-      ProtectKernelTunables = true;
-      ProtectProc = "invisible";
-      ProtectSystem = "strict";
-      RemoveIPC = true;
-      RestrictAddressFamilies = [
-        "AF_INET"
-        "AF_INET6"
-        "AF_UNIX"
-      ];
-      RestrictNamespaces = true;
-      RestrictRealtime = true;
-      RestrictSUIDSGID = true;
-      SystemCallArchitectures = "native";
-      SystemCallErrorNumber = "EPERM";
-      SystemCallFilter = [
-        "@system-service"
-        "~@privileged"
-        "~@resources"
-      ];
     }
     // (if keyFile == null then { } else { LoadCredential = [ "llm-key:${keyFile}" ]; })
     # A name has to be looked up, who knows where.

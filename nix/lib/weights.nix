@@ -1,5 +1,5 @@
 # Managed by llmflake: the static tier, copied unchanged into every generated flake.
-_:
+lib:
 let
   inherit (builtins)
     elem
@@ -57,7 +57,8 @@ in
   */
   service =
     { directory, tokenFile }:
-    {
+    lib.unit.helper
+    // {
       Type = "oneshot";
       User = "llm-models";
       Group = "llm-models";
@@ -79,41 +80,8 @@ in
       ];
 
       AmbientCapabilities = [ "" ];
-      CapabilityBoundingSet = [ "" ];
       DevicePolicy = "closed";
-      LockPersonality = true;
-      MemoryDenyWriteExecute = true;
-      NoNewPrivileges = true;
-      PrivateDevices = true;
-      PrivateMounts = true;
-      PrivateTmp = true;
       PrivateUsers = true;
-      ProcSubset = "pid";
-      ProtectClock = true;
-      ProtectControlGroups = true;
-      ProtectHome = true;
-      ProtectHostname = true;
-      ProtectKernelLogs = true;
-      ProtectKernelModules = true;
-      ProtectKernelTunables = true;
-      ProtectProc = "invisible";
-      ProtectSystem = "strict";
-      RemoveIPC = true;
-      RestrictAddressFamilies = [
-        "AF_INET"
-        "AF_INET6"
-        "AF_UNIX"
-      ];
-      RestrictNamespaces = true;
-      RestrictRealtime = true;
-      RestrictSUIDSGID = true;
-      SystemCallArchitectures = "native";
-      SystemCallErrorNumber = "EPERM";
-      SystemCallFilter = [
-        "@system-service"
-        "~@privileged"
-        "~@resources"
-      ];
       UMask = "0022";
     }
     // (if tokenFile == null then { } else { LoadCredential = "hub-token:${tokenFile}"; });
